@@ -1,0 +1,1 @@
+"""The language of Ringfold: commands, facts, their envelope, codec and topics; imports nothing else of the project."""

@@ -1,0 +1,147 @@
+"""Owns how commands and events become bytes and back: orjson for the bytes, the pydantic models for their meaning."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import orjson
+from pydantic import ValidationError
+
+from events.commands import COMMANDS, CommandData
+from events.envelope import ENGINE_SOURCE, Command, Envelope, Event, EventRecord
+from events.errors import InvalidDataError, UndecodableError, UnknownTypeError
+from events.facts import FACTS
+from events.instants import iso
+from events.upcasting import UPCASTERS, Upcaster, upcast
+from events.validation import messages_of
+
+_EVENT_ATTRIBUTES = ("id", "source", "type", "orgid", "time")
+
+
+def encode_command(command: Command) -> bytes:
+    """The command's record value; its key is the `orgId`."""
+    record: dict[str, Any] = {"specversion": "1.0", "id": command.id, "source": command.source, "type": command.data.type_name}
+    if command.campaign_id is not None:
+        record["subject"] = command.campaign_id
+    record["orgid"] = command.org_id
+    if command.call_id is not None:
+        record["callid"] = command.call_id
+    record["data"] = command.data.to_wire()
+    return orjson.dumps(record)
+
+
+def decode_command_envelope(value: bytes | None) -> Envelope:
+    """Read the envelope alone, so that who asked is known even where `data` is wrong; raises `UndecodableError`."""
+    try:
+        return Envelope.model_validate(_json_object(value))
+    except ValidationError as error:
+        raise UndecodableError(messages_of(error)) from error
+
+
+def decode_command_data(envelope: Envelope) -> Command:
+    """Read the command out of its envelope; raises `UnknownTypeError` or `InvalidDataError`."""
+    model = COMMANDS.get(envelope.type)
+    if model is None:
+        raise UnknownTypeError([f"type {envelope.type} is unknown; known are {', '.join(COMMANDS)}"])
+    messages = _address_rules(envelope, model)
+    try:
+        data = model.model_validate(envelope.data)
+    except ValidationError as error:
+        raise InvalidDataError([*messages, *messages_of(error)]) from error
+    if messages:
+        raise InvalidDataError(messages)
+    return Command(
+        id=envelope.id,
+        org_id=envelope.orgid,
+        data=data,
+        source=envelope.source,
+        campaign_id=envelope.subject,
+        call_id=envelope.callid,
+    )
+
+
+def decode_command(value: bytes | None) -> Command:
+    """Both steps; raises a `DecodeError`."""
+    return decode_command_data(decode_command_envelope(value))
+
+
+def _address_rules(envelope: Envelope, model: type[CommandData]) -> list[str]:
+    creates = model.type_name == "CreateCampaign.v1"
+    if creates and envelope.subject is not None:
+        return ["subject should not exist: a campaign's id follows from orgid and id"]
+    messages = []
+    if not creates and envelope.subject is None:
+        messages.append("subject is required: the id of the campaign")
+    if not model.from_user and envelope.callid is None:
+        messages.append("callid is required: the id of the call")
+    return messages
+
+
+def encode_event(event: Event, event_id: str) -> bytes:
+    """The event's record value; its key is the `orgId`."""
+    record: dict[str, Any] = {"specversion": "1.0", "id": event_id, "source": ENGINE_SOURCE, "type": event.data.type_name}
+    if event.campaign_id is not None:
+        record["subject"] = event.campaign_id
+    record["time"] = iso(event.at)
+    record["orgid"] = event.org_id
+    if event.call_id is not None:
+        record["callid"] = event.call_id
+    if event.causation_id is not None:
+        record["causationid"] = event.causation_id
+    record["data"] = event.data.to_wire()
+    return orjson.dumps(record)
+
+
+def read_event(value: bytes | None, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> EventRecord:
+    """The event as a plain record, upcast, its `data` not validated: the fast reading of what only the engine writes.
+
+    Raises `UndecodableError` where it is no envelope; an unknown type is returned as it is, for the reader to judge.
+    """
+    record = _json_object(value)
+    for attribute in _EVENT_ATTRIBUTES:
+        if not isinstance(record.get(attribute), str):
+            raise UndecodableError([f"{attribute} is required and must be a string"])
+    data = record.setdefault("data", {})
+    if not isinstance(data, dict):
+        raise UndecodableError(["data must be an object"])
+    if record["type"] in upcasters:
+        record["type"], record["data"] = upcast(record["type"], data, upcasters)
+    return cast(EventRecord, record)
+
+
+def decode_event(value: bytes | None, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> Event:
+    """The event with its fact validated, tolerant of fields added later; raises a `DecodeError`, `UnknownTypeError` among them."""
+    return event_of(read_event(value, upcasters))
+
+
+def event_of(record: EventRecord) -> Event:
+    """The typed event of a record; raises `UnknownTypeError` or `InvalidDataError`."""
+    model = FACTS.get(record["type"])
+    if model is None:
+        raise UnknownTypeError([f"type {record['type']} is unknown to this release"])
+    try:
+        envelope = Envelope.model_validate(record)
+        data = model.model_validate(envelope.data, extra="ignore")
+    except ValidationError as error:
+        raise InvalidDataError(messages_of(error)) from error
+    if envelope.time is None:
+        raise InvalidDataError(["time is required"])
+    return Event(
+        org_id=envelope.orgid,
+        at=envelope.time,
+        data=data,
+        campaign_id=envelope.subject,
+        call_id=envelope.callid,
+        causation_id=envelope.causationid,
+    )
+
+
+def _json_object(value: bytes | None) -> dict[str, Any]:
+    if value is None:
+        raise UndecodableError(["the record has no value"])
+    try:
+        record = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise UndecodableError([f"not JSON: {error}"]) from error
+    if not isinstance(record, dict):
+        raise UndecodableError(["not a JSON object"])
+    return record

@@ -1,0 +1,195 @@
+"""Owns every command: what users ask of campaigns, and what our services report of calls (design, "Commands and events")."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from events.campaigns import (
+    MAX_CONTACTS_PER_COMMAND,
+    CampaignEdit,
+    CampaignSpec,
+    contact_rules,
+    count_contacts,
+    count_rules,
+)
+from events.contacts import Customer, DialPlanEntry, broken
+from events.instants import Instant
+from events.wire import Attempt, EndedReason, Identifier, Opaque, WholeNumber, Wire
+
+MAX_PARTS = 10_000
+
+
+class CommandData(Wire):
+    """The `data` of a command's envelope."""
+
+    type_name: ClassVar[str]
+    from_user: ClassVar[bool] = True
+    """Whether a user asks it: then it yields at least one event that names it, and its id is remembered."""
+
+
+class CreateCampaign(CampaignSpec, CommandData):
+    """Create a campaign, its contacts inline or in `parts` `AddContacts` commands that follow.
+
+    The envelope has no `subject`: the campaign's id follows from the org and the command's id.
+    `parts` 0 or absent: the contacts stand inline, at most 4,000. Otherwise no contacts stand here, and `hasDialPlan`
+    says whether the parts hold dial-plan entries.
+    """
+
+    type_name = "CreateCampaign.v1"
+
+    customers: Annotated[list[Customer], Field(min_length=1)] | None = None
+    dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
+    parts: Annotated[WholeNumber, Field(ge=0, le=MAX_PARTS)] = 0
+    has_dial_plan: bool = False
+
+    @model_validator(mode="after")
+    def _rules(self) -> "CreateCampaign":
+        messages = self.spec_rules()
+        contacts = count_contacts(self.customers, self.dial_plan)
+        if self.parts and contacts:
+            messages.append("parts and inline contacts exclude each other")
+        elif self.parts:
+            messages += contact_rules(self.phone_number_id, None if self.has_dial_plan else (), () if self.has_dial_plan else None)
+        else:
+            messages += contact_rules(self.phone_number_id, self.customers, self.dial_plan)
+        messages += count_rules(contacts, MAX_CONTACTS_PER_COMMAND)
+        if messages:
+            raise broken(messages)
+        return self
+
+
+class AddContacts(CommandData):
+    """Part `part` (counted from 0) of the contacts of a campaign that is created in parts; parts are taken in order."""
+
+    type_name = "AddContacts.v1"
+
+    part: Annotated[WholeNumber, Field(ge=0)]
+    customers: Annotated[list[Customer], Field(min_length=1)] | None = None
+    dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _rules(self) -> "AddContacts":
+        messages = []
+        if (self.customers is None) == (self.dial_plan is None):
+            messages.append("exactly one of customers and dialPlan is required")
+        messages += count_rules(count_contacts(self.customers, self.dial_plan), MAX_CONTACTS_PER_COMMAND)
+        if messages:
+            raise broken(messages)
+        return self
+
+
+class UpdateCampaign(CampaignEdit, CommandData):
+    """Edit a campaign and, with `status`, stop it, in one decision; a `dialPlan` replaces all contacts."""
+
+    type_name = "UpdateCampaign.v1"
+
+
+class StopCampaign(CommandData):
+    """Stop a campaign: V1 stops to `ended`, V2 to `cancelled`; stopping what is over has no effect."""
+
+    type_name = "StopCampaign.v1"
+
+    status: Literal["ended", "cancelled"] = "ended"
+
+
+class PauseCampaign(CommandData):
+    """Place no further calls until resumed; the status stays, calls under way finish."""
+
+    type_name = "PauseCampaign.v1"
+
+
+class ResumeCampaign(CommandData):
+    """Go on with a paused campaign."""
+
+    type_name = "ResumeCampaign.v1"
+
+
+class ArchiveCampaign(CommandData):
+    """V2's delete: cancel the campaign if it is active, then archive it."""
+
+    type_name = "ArchiveCampaign.v1"
+
+
+class DeleteCampaign(CommandData):
+    """V1's delete: end the campaign if it is active, then take it out of every answer."""
+
+    type_name = "DeleteCampaign.v1"
+
+
+class ClaimCall(CommandData):
+    """A dialer process asks to be the one that places a call; the id of this command is the claim's id.
+
+    `claimant` is drawn by each dialer process when it starts. The claim is worthless after `validUntil`.
+    """
+
+    type_name = "ClaimCall.v1"
+    from_user = False
+
+    attempt: Attempt
+    claimant: Identifier
+    valid_until: Instant
+
+
+class DialOutcome(CommandData):
+    """What became of a dial. `claimId` names the granted claim; `skipped` and `predial-failed` come before any claim.
+
+    `not-placed` says that the provider surely was not asked: the call is queued again under the same attempt.
+    """
+
+    type_name = "DialOutcome.v1"
+    from_user = False
+
+    attempt: Attempt
+    claim_id: Identifier | None = None
+    outcome: Literal["placed", "refused", "not-placed", "skipped", "predial-failed", "unknown"]
+    provider: Identifier | None = None
+    provider_call_id: Identifier | None = None
+    ended_reason: EndedReason | None = None
+    error: Annotated[str, Field(max_length=1_000)] | None = None
+
+    @model_validator(mode="after")
+    def _rules(self) -> "DialOutcome":
+        if self.claim_id is None and self.outcome not in ("skipped", "predial-failed"):
+            raise broken([f"claimId is required with the outcome {self.outcome}"])
+        return self
+
+
+class ReportCall(CommandData):
+    """What the provider said of a call; `final` marks the report that comes after the end and carries its analysis.
+
+    `cost` is in US dollars, as the provider says it.
+    """
+
+    type_name = "ReportCall.v1"
+    from_user = False
+
+    attempt: Attempt
+    status: Literal["ringing", "in-progress", "forwarding", "ended"]
+    provider: Identifier | None = None
+    provider_call_id: Identifier | None = None
+    ended_reason: EndedReason | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    analysis: Opaque | None = None
+    final: bool = False
+
+
+COMMANDS: dict[str, type[CommandData]] = {
+    command.type_name: command
+    for command in (
+        CreateCampaign,
+        AddContacts,
+        UpdateCampaign,
+        StopCampaign,
+        PauseCampaign,
+        ResumeCampaign,
+        ArchiveCampaign,
+        DeleteCampaign,
+        ClaimCall,
+        DialOutcome,
+        ReportCall,
+    )
+}
+
+

@@ -1,0 +1,15 @@
+"""Owns how ids follow from facts: a retry of the same command names the same campaign and the same calls."""
+
+from uuid import UUID, uuid5
+
+_NAMESPACE = UUID("5b1f6f3e-0c53-5d8e-9a53-0d7f6e1a9b42")
+
+
+def campaign_id_of(org_id: str, command_id: str) -> str:
+    """The campaign's id: UUIDv5 of its org and the id of the command that creates it (design, "Commands and events")."""
+    return str(uuid5(_NAMESPACE, f"{org_id}\n{command_id}"))
+
+
+def call_id_of(campaign_id: str, position: int) -> str:
+    """The call's id: UUIDv5 of its campaign and the contact's position, counted from 0."""
+    return str(uuid5(UUID(campaign_id), str(position)))

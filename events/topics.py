@@ -1,0 +1,71 @@
+"""Owns the names and the configuration of every Kafka topic; the only place that names them."""
+
+from dataclasses import dataclass
+
+_DAY_MS = 24 * 60 * 60 * 1000
+_MIB = 1024 * 1024
+
+MAX_COMMAND_BYTES = _MIB
+MAX_EVENT_BYTES = 2 * _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic: what its records are keyed by, how long they are kept, and who alone writes it.
+
+    `retention_ms` is in milliseconds, `None` means for ever. All topics have the same number of partitions, so that
+    one number names an org's commands, facts and summaries alike.
+    """
+
+    name: str
+    key: str
+    holds: str
+    writers: tuple[str, ...]
+    retention_ms: int | None
+    max_message_bytes: int
+    compacted: bool = False
+
+
+CAMPAIGN_COMMANDS = Topic(
+    name="campaign-commands",
+    key="orgId",
+    holds="what users ask",
+    writers=("api", "any producer outside"),
+    retention_ms=30 * _DAY_MS,
+    max_message_bytes=MAX_COMMAND_BYTES,
+)
+CALL_COMMANDS = Topic(
+    name="call-commands",
+    key="orgId",
+    holds="what our services report of calls",
+    writers=("dialer", "api"),
+    retention_ms=30 * _DAY_MS,
+    max_message_bytes=MAX_COMMAND_BYTES,
+)
+CAMPAIGN_EVENTS = Topic(
+    name="campaign-events",
+    key="orgId",
+    holds="facts",
+    writers=("engine",),
+    retention_ms=None,
+    max_message_bytes=MAX_EVENT_BYTES,
+)
+CAMPAIGN_COMMANDS_DEAD = Topic(
+    name="campaign-commands-dead",
+    key="as read",
+    holds="commands that could not be handled, with reason, topic, partition and offset in headers",
+    writers=("engine",),
+    retention_ms=30 * _DAY_MS,
+    max_message_bytes=MAX_EVENT_BYTES,
+)
+CAMPAIGN_STATE = Topic(
+    name="campaign-state",
+    key="campaignId",
+    holds="the newest summary of each campaign",
+    writers=("projector",),
+    retention_ms=None,
+    max_message_bytes=MAX_COMMAND_BYTES,
+    compacted=True,
+)
+
+ALL = (CAMPAIGN_COMMANDS, CALL_COMMANDS, CAMPAIGN_EVENTS, CAMPAIGN_COMMANDS_DEAD, CAMPAIGN_STATE)

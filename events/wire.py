@@ -1,0 +1,52 @@
+"""Owns what every model on the wire has in common: camelCase names, strict types, unknown fields refused, null as absent."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+
+VARIABLE_VALUES = "variableValues"
+
+
+def without_nulls(value: Any) -> Any:
+    """`value` without the keys whose value is null, at every depth but inside `variableValues` (contract, "Requests")."""
+    if isinstance(value, dict):
+        return {k: v if k == VARIABLE_VALUES else without_nulls(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class Wire(BaseModel):
+    """Base of everything that crosses a border.
+
+    Strict by default: no coercion between JSON types, unknown fields refused. A reader of facts passes
+    `extra="ignore"` to the validation call, so that fields added by a later release are passed over.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, strict=True, extra="forbid", frozen=True, ser_json_inf_nan="null"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        if isinstance(value, dict) and None in value.values():
+            return {k: v for k, v in value.items() if v is not None}
+        return value
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object: camelCase names, fields without a value left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
+Opaque = Annotated[dict[str, Any], BeforeValidator(without_nulls)]
+NonEmpty = Annotated[str, StringConstraints(min_length=1)]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+EndedReason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+Attempt = Annotated[WholeNumber, Field(ge=1)]
