@@ -10,6 +10,7 @@ from events.commands import COMMANDS, CommandData
 from events.envelope import ENGINE_SOURCE, Command, Envelope, Event, EventRecord
 from events.errors import InvalidDataError, UndecodableError, UnknownTypeError
 from events.facts import FACTS
+from events.ids import is_uuid
 from events.instants import iso
 from events.upcasting import UPCASTERS, Upcaster, upcast
 from events.validation import messages_of
@@ -73,6 +74,9 @@ def _address_rules(envelope: Envelope, model: type[CommandData]) -> list[str]:
         messages.append("subject is required: the id of the campaign")
     if not model.from_user and envelope.callid is None:
         messages.append("callid is required: the id of the call")
+    for attribute, value in (("subject", envelope.subject), ("callid", envelope.callid)):
+        if value is not None and not is_uuid(value):
+            messages.append(f"{attribute} must be a UUID in lower case with dashes")
     return messages
 
 

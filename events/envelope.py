@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NotRequired, TypedDict
-from uuid import UUID
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from events.commands import CommandData
 from events.facts import Fact
@@ -33,11 +32,6 @@ class Envelope(Wire):
     callid: str | None = None
     causationid: Identifier | None = None
     data: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("subject", "callid")
-    @classmethod
-    def _uuid(cls, value: str | None) -> str | None:
-        return None if value is None else str(UUID(value))
 
 
 class EventRecord(TypedDict):

@@ -41,7 +41,7 @@ class CampaignCreated(CampaignSpec, Fact):
 class CallScheduled(Fact):
     """One contact of the campaign was taken, in order; `position` counts from 0 and is never used twice.
 
-    `phoneNumberId` and `entry` (counted from 0) stand on contacts of a dial plan.
+    `phoneNumberId` and `entry` (counted from 0) stand on contacts of a dial plan, `part` on those of an `AddContacts`.
     """
 
     type_name = "CallScheduled.v1"
@@ -51,6 +51,7 @@ class CallScheduled(Fact):
     customer: Customer
     phone_number_id: NonEmpty | None = None
     entry: Annotated[WholeNumber, Field(ge=0)] | None = None
+    part: Annotated[WholeNumber, Field(ge=0)] | None = None
 
 
 class ContactsCompleted(Fact):
@@ -147,7 +148,10 @@ class CallOutcomeUnknown(Fact):
 
 
 class CallEnded(Fact):
-    """The call is over and gives its slot back; final. `attempt` is absent on a call that never was queued."""
+    """The call is over and gives its slot back; final. `attempt` is absent on a call that never was queued.
+
+    `reportDueAt` stands where the provider's final report may still add its cost and analysis (`CallAnalyzed`) until then.
+    """
 
     type_name = "CallEnded.v1"
 
@@ -156,6 +160,7 @@ class CallEnded(Fact):
     provider_call_id: Identifier | None = None
     started_at: Instant | None = None
     ended_at: Instant
+    report_due_at: Instant | None = None
     cost: Annotated[float, Field(ge=0)] | None = None
     analysis: Opaque | None = None
 

@@ -1,8 +1,17 @@
 """Owns how ids follow from facts: a retry of the same command names the same campaign and the same calls."""
 
+import re
 from uuid import UUID, uuid5
 
 _NAMESPACE = UUID("5b1f6f3e-0c53-5d8e-9a53-0d7f6e1a9b42")
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_uuid(text: str) -> bool:
+    """Whether the text is a UUID in the one form in which ids are written here."""
+    return _UUID.fullmatch(text) is not None
 
 
 def campaign_id_of(org_id: str, command_id: str) -> str:
