@@ -59,13 +59,17 @@ class CreateCampaign(CampaignSpec, CommandData):
 
 
 class AddContacts(CommandData):
-    """Part `part` (counted from 0) of the contacts of a campaign that is created in parts; parts are taken in order."""
+    """Part `part` (counted from 0) of the contacts of a campaign that is created in parts; parts are taken in order.
+
+    `firstEntry` is the index, in the whole dial plan, of the first entry here: a long entry may go on over several parts.
+    """
 
     type_name = "AddContacts.v1"
 
     part: Annotated[WholeNumber, Field(ge=0)]
     customers: Annotated[list[Customer], Field(min_length=1)] | None = None
     dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
+    first_entry: Annotated[WholeNumber, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _rules(self) -> "AddContacts":

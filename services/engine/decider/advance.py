@@ -1,0 +1,148 @@
+"""Owns what the engine decides by itself as time passes and slots come free (contract, "Scheduling").
+
+Calls begin in the order of the customers, as a sliding window: the moment a call ends the next is dispatched, while the
+campaign's and the org's limits both hold. Where the org's limit holds, the campaign with the fewest active calls comes first.
+"""
+
+import heapq
+from datetime import datetime
+
+from events import facts
+from events.calls import DELETED, LATEST_AT_PASSED, ORG_LIMIT_REACHED, OUTCOME_UNKNOWN
+from events.commands import CreateCampaign
+from events.envelope import Event
+from events.ids import call_id_of
+from services.engine.decider.call_commands import outcome_unknown
+from services.engine.decider.evolve import evolve
+from services.engine.decider.outcomes import call_ended
+from services.engine.decider.policy import Policy
+from services.engine.decider.state import CampaignState, OrgState, PartitionState
+
+
+def advance(state: PartitionState, now: datetime, policy: Policy, limit: int) -> list[Event]:
+    """The events that are due at `now`, already folded into `state`, at most `limit` (at least 4); empty when nothing is left to decide.
+
+    What `limit` cuts off comes with the next call: deadlines and stirred orgs stay until they are done with.
+    """
+    events: list[Event] = []
+    _heed_deadlines(state, now, events, limit)
+    while state.stirred and len(events) < limit - 3:
+        org_id = next(iter(state.stirred))
+        step = _org_step(state, state.orgs[org_id], now, policy, limit - len(events))
+        if step:
+            _record(state, step, events)
+        else:
+            del state.stirred[org_id]
+    return events
+
+
+def _record(state: PartitionState, step: list[Event], events: list[Event]) -> None:
+    for event in step:
+        evolve(state, event)
+    events += step
+
+
+def _heed_deadlines(state: PartitionState, now: datetime, events: list[Event], limit: int) -> None:
+    if state.deadlines.is_overgrown(sum(org.active + len(org.open) * 3 for org in state.orgs.values())):
+        state.deadlines.rebuild(state.live_deadlines())
+    while len(events) < limit - 3:
+        deadline = state.deadlines.pop_due(now)
+        if deadline is None:
+            return
+        campaign = state.campaigns[deadline.campaign_id]
+        if deadline.kind == "call":
+            _record(state, _call_due(campaign, deadline.call_id, now), events)
+        else:
+            state.stir(campaign.org_id)
+
+
+def _call_due(campaign: CampaignState, call_id: str, now: datetime) -> list[Event]:
+    call = campaign.calls.get(call_id)
+    due_at = call.next_deadline() if call is not None else None
+    if call is None or due_at is None or due_at > now:
+        return []
+    if call.ends_by is not None and call.ends_by <= now:
+        return [call_ended(campaign, call, now, OUTCOME_UNKNOWN)]
+    return [outcome_unknown(campaign, call, now)]
+
+
+def _org_step(state: PartitionState, org: OrgState, now: datetime, policy: Policy, limit: int) -> list[Event]:
+    """The next few events of one org; folding them and asking again gives the rest."""
+    for campaign in org.open.values():
+        events = _campaign_step(campaign, now, limit)
+        if events:
+            return events
+    return _dispatch(org, now, policy, limit)
+
+
+def _campaign_step(campaign: CampaignState, now: datetime, limit: int) -> list[Event]:
+    if campaign.is_over:
+        return _drop_pending(campaign, now, DELETED, limit)
+    if not campaign.complete:
+        return _incomplete(campaign, now)
+    if campaign.pending and campaign.latest_at is not None and now >= campaign.latest_at:
+        return _drop_pending(campaign, now, LATEST_AT_PASSED if campaign.retry_until is None else ORG_LIMIT_REACHED, limit)
+    if not campaign.pending and not campaign.calls:
+        return [Event(campaign.org_id, now, facts.CampaignEnded(ended_reason="campaign.ended.success"), campaign.id)]
+    return []
+
+
+def _drop_pending(campaign: CampaignState, now: datetime, ended_reason: str, limit: int) -> list[Event]:
+    positions = range(campaign.next_position, min(campaign.total, campaign.next_position + limit))
+    ended = facts.CallEnded(ended_reason=ended_reason, ended_at=now)
+    return [Event(campaign.org_id, now, ended, campaign.id, call_id_of(campaign.id, position)) for position in positions]
+
+
+def _incomplete(campaign: CampaignState, now: datetime) -> list[Event]:
+    if campaign.contacts_due_at is None or campaign.contacts_due_at > now:
+        return []
+    message = f"only {campaign.parts_received} of {campaign.parts} parts of the contacts came in time"
+    rejected = facts.CommandRejected(command=CreateCampaign.type_name, reason="contacts-incomplete", messages=[message])
+    return [
+        Event(campaign.org_id, now, rejected, campaign.id, causation_id=campaign.created_by),
+        Event(campaign.org_id, now, facts.CampaignDeleted(), campaign.id),
+    ]
+
+
+def _may_dial(campaign: CampaignState, now: datetime) -> bool:
+    return (
+        campaign.complete
+        and not campaign.paused
+        and not campaign.is_over
+        and campaign.pending > 0
+        and len(campaign.calls) < campaign.max_concurrency
+        and (campaign.earliest_at is None or campaign.earliest_at <= now)
+    )
+
+
+def _dispatch(org: OrgState, now: datetime, policy: Policy, limit: int) -> list[Event]:
+    ready = [campaign for campaign in org.open.values() if _may_dial(campaign, now)]
+    free = policy.limit_of(org.id) - org.active
+    if not ready:
+        return []
+    if free <= 0:
+        return _held_back(ready, now, policy, limit)
+    fewest = [(len(campaign.calls), order, campaign.next_position, campaign) for order, campaign in enumerate(ready)]
+    heapq.heapify(fewest)
+    events: list[Event] = []
+    while fewest and free > 0 and len(events) < limit - 1:
+        active, order, position, campaign = heapq.heappop(fewest)
+        if campaign.status == "scheduled" and position == campaign.next_position:
+            events.append(Event(org.id, now, facts.CampaignStarted(), campaign.id))
+        events.append(Event(org.id, now, facts.CallQueued(attempt=1), campaign.id, call_id_of(campaign.id, position)))
+        free -= 1
+        if active + 1 < campaign.max_concurrency and position + 1 < campaign.total:
+            heapq.heappush(fewest, (active + 1, order, position + 1, campaign))
+    return events
+
+
+def _held_back(ready: list[CampaignState], now: datetime, policy: Policy, limit: int) -> list[Event]:
+    """The org's limit holds these back: their hour begins, or is over and what they have pending is not placed any more."""
+    if not policy.hour:
+        return []
+    for campaign in ready:
+        if campaign.retry_until is None:
+            return [Event(campaign.org_id, now, facts.CampaignHeldBack(retry_until=now + policy.hour), campaign.id)]
+        if campaign.retry_until <= now:
+            return _drop_pending(campaign, now, ORG_LIMIT_REACHED, limit)
+    return []

@@ -1,0 +1,95 @@
+"""Owns the decisions that make a campaign and give it its contacts."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from events import commands, facts
+from events.campaigns import DEFAULT_MAX_CONCURRENCY
+from events.contacts import Customer, DialPlanEntry
+from events.envelope import Command, Event
+from events.ids import call_id_of, campaign_id_of
+from services.engine.decider.outcomes import fact, not_found, nothing_to_change, rejected
+from services.engine.decider.policy import Policy
+from services.engine.decider.state import PartitionState
+
+
+def create_campaign(
+    state: PartitionState, command: Command, data: commands.CreateCampaign, now: datetime, policy: Policy
+) -> list[Event]:
+    """`CampaignCreated`, then one `CallScheduled` per inline contact in order and `ContactsCompleted`; with parts those follow later."""
+    campaign_id = campaign_id_of(command.org_id, command.id)
+    limit = policy.limit_of(command.org_id)
+    if data.max_concurrency is not None and data.max_concurrency > limit:
+        message = f"maxConcurrency must be at most {limit}, the org's concurrency limit"
+        return rejected(command, now, "limit-exceeded", [message], campaign_id)
+    spec = data.model_dump(exclude={"customers", "dial_plan", "parts", "has_dial_plan", "max_concurrency"}, exclude_none=True)
+    created = facts.CampaignCreated(
+        **spec,
+        max_concurrency=data.max_concurrency or min(DEFAULT_MAX_CONCURRENCY, limit),
+        has_dial_plan=data.has_dial_plan or data.dial_plan is not None,
+        parts=data.parts,
+        contacts_due_at=now + policy.contacts_window if data.parts else None,
+    )
+    events = [fact(command, now, created, campaign_id)]
+    if data.parts == 0:
+        events += contacts(command, now, campaign_id, 0, data.customers, data.dial_plan)
+        events.append(fact(command, now, facts.ContactsCompleted(contacts=len(events) - 1), campaign_id))
+    return events
+
+
+def add_contacts(
+    state: PartitionState, command: Command, data: commands.AddContacts, now: datetime, policy: Policy
+) -> list[Event]:
+    """One `CallScheduled` per contact of the part that is expected next; `ContactsCompleted` after the last part."""
+    campaign = state.campaign_of(command.org_id, command.campaign_id)
+    if campaign is None:
+        return not_found(command, now)
+    if campaign.complete:
+        return rejected(command, now, "state-forbids", ["the campaign's contacts are complete"])
+    if data.part < campaign.parts_received:
+        return nothing_to_change(command, now)
+    messages = []
+    if data.part != campaign.parts_received:
+        messages.append(f"part must be {campaign.parts_received}, the next one of {campaign.parts}")
+    if campaign.has_dial_plan != (data.dial_plan is not None):
+        messages.append("dialPlan is required, as the campaign has one" if campaign.has_dial_plan else "customers is required")
+    if messages:
+        return rejected(command, now, "invalid", messages)
+    events = contacts(command, now, campaign.id, campaign.total, data.customers, data.dial_plan, data.part, data.first_entry)
+    if data.part == campaign.parts - 1:
+        count = campaign.total - campaign.first_position + len(events)
+        events.append(fact(command, now, facts.ContactsCompleted(contacts=count), campaign.id))
+    return events
+
+
+def contacts(
+    command: Command,
+    now: datetime,
+    campaign_id: str,
+    first_position: int,
+    customers: list[Customer] | None,
+    dial_plan: list[DialPlanEntry] | None,
+    part: int | None = None,
+    first_entry: int = 0,
+) -> list[Event]:
+    """`CallScheduled` for each contact, positions counted on from `first_position`, dial-plan entries from `first_entry`."""
+    return [
+        fact(
+            command,
+            now,
+            facts.CallScheduled(position=position, customer=customer, phone_number_id=number, entry=entry, part=part),
+            campaign_id,
+            call_id_of(campaign_id, position),
+        )
+        for position, (customer, number, entry) in enumerate(_in_order(customers, dial_plan, first_entry), first_position)
+    ]
+
+
+def _in_order(
+    customers: list[Customer] | None, dial_plan: list[DialPlanEntry] | None, first_entry: int
+) -> Iterator[tuple[Customer, str | None, int | None]]:
+    for customer in customers or ():
+        yield customer, None, None
+    for index, entry in enumerate(dial_plan or (), first_entry):
+        for customer in entry.customers:
+            yield customer, entry.phone_number_id, index

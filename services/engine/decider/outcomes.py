@@ -1,0 +1,48 @@
+"""Owns the shapes that every decision on a user's command ends in: facts that name it, a rejection, or no effect."""
+
+from datetime import datetime
+
+from events import facts
+from events.calls import DELETED
+from events.envelope import Command, Event
+from services.engine.decider.state import CallState, CampaignState
+
+
+def fact(command: Command, now: datetime, data: facts.Fact, campaign_id: str | None, call_id: str | None = None) -> Event:
+    """An event that names the command as its cause."""
+    return Event(command.org_id, now, data, campaign_id, call_id, command.id)
+
+
+def rejected(
+    command: Command, now: datetime, reason: facts.RejectionReason, messages: list[str], campaign_id: str | None = None
+) -> list[Event]:
+    data = facts.CommandRejected(command=command.data.type_name, reason=reason, messages=messages)
+    return [fact(command, now, data, campaign_id or command.campaign_id)]
+
+
+def not_found(command: Command, now: datetime) -> list[Event]:
+    return rejected(command, now, "not-found", [f"campaign {command.campaign_id} does not exist"])
+
+
+def nothing_to_change(command: Command, now: datetime) -> list[Event]:
+    data = facts.CommandHadNoEffect(command=command.data.type_name, reason="nothing-to-change")
+    return [fact(command, now, data, command.campaign_id)]
+
+
+def call_ended(campaign: CampaignState, call: CallState, now: datetime, ended_reason: str, command: Command | None = None) -> Event:
+    """The end of an active call that no report ended."""
+    data = facts.CallEnded(attempt=call.attempt, ended_reason=ended_reason, started_at=call.started_at, ended_at=now)
+    return Event(campaign.org_id, now, data, campaign.id, call.id, command.id if command else None)
+
+
+def stopped(campaign: CampaignState, command: Command, now: datetime, status: str) -> list[Event]:
+    """A user's stop of a campaign that is not over: the status at once, then the end of every call that no dialer was granted.
+
+    The pending calls' ends follow from `advance`, in pieces.
+    """
+    reason: facts.CampaignEndedReason = (
+        "campaign.in-progress.ended-by-user" if campaign.status == "in-progress" else "campaign.scheduled.ended-by-user"
+    )
+    over = facts.CampaignCancelled(ended_reason=reason) if status == "cancelled" else facts.CampaignEnded(ended_reason=reason)
+    unclaimed = [call_ended(campaign, call, now, DELETED) for call in campaign.calls.values() if call.awaits_claim]
+    return [fact(command, now, over, campaign.id), *unclaimed]
