@@ -29,7 +29,7 @@ class Wire(BaseModel):
     """
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, strict=True, extra="forbid", frozen=True, ser_json_inf_nan="null"
+        alias_generator=to_camel, populate_by_name=True, strict=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
     @model_validator(mode="before")

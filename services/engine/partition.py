@@ -1,0 +1,104 @@
+"""Owns one partition's life in the engine: take it over in the order that fences every former owner, then handle, commit, repeat."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from events.codec import decode_event
+from services.engine.decider.evolve import evolve
+from services.engine.decider.policy import Policy
+from services.engine.handling import Handler
+from services.engine.ports import FencedError, PartitionLog, Snapshots
+from services.engine.restore import state_of
+from services.runtime.clock import Clock
+
+MAX_RECORDS = 500
+_LONGEST_WAIT_SECONDS = 0.25
+"""An idle partition looks at the clock this often, so that a clock that is moved is noticed."""
+
+_log = logging.getLogger(__name__)
+
+
+class TakeOverError(Exception):
+    """The partition could not be taken over; the process ends, and whoever starts it again retries."""
+
+
+@dataclass(slots=True)
+class PartitionEngine:
+    """The loop of one partition. `nonce` gives text that no other take-over ever drew; it makes the events' ids unique."""
+
+    partition: int
+    log: PartitionLog
+    snapshots: Snapshots
+    clock: Clock
+    policy: Policy
+    nonce: Callable[[], str]
+    on_ready: Callable[[int, bool], None]
+
+    async def run(self) -> None:
+        """Until cancelled or fenced. An error in a transaction throws the state away and takes the partition over anew.
+
+        Raises `TakeOverError`.
+        """
+        try:
+            while True:
+                handler = await self._take_over()
+                self.on_ready(self.partition, True)
+                try:
+                    await self._handle(handler)
+                except FencedError:
+                    raise
+                except Exception:
+                    _log.exception("transaction failed, taking over anew", extra={"action": "take-over", "partition": self.partition})
+                    self.on_ready(self.partition, False)
+        except FencedError:
+            _log.warning("fenced by another owner", extra={"action": "fenced", "partition": self.partition})
+        finally:
+            self.on_ready(self.partition, False)
+            await self.log.close()
+
+    async def _take_over(self) -> Handler:
+        try:
+            return await self.take_over()
+        except FencedError:
+            raise
+        except Exception as error:
+            raise TakeOverError(f"partition {self.partition} could not be taken over: {error or type(error).__name__}") from error
+
+    async def take_over(self) -> Handler:
+        """The steps in the order of the design, "Taking a partition over (the engine)"."""
+        self.log.pause()
+        await self.log.fence()
+        positions = await self.log.committed()
+        snapshot = await self.snapshots.engine_snapshot(self.partition)
+        state = state_of(snapshot)
+        replayed = 0
+        async for values in self.log.replay(snapshot.next_offset):
+            for value in values:
+                evolve(state, decode_event(value))
+            replayed += len(values)
+        self.log.resume(positions)
+        _log.info(
+            "took the partition over",
+            extra={"action": "take-over", "partition": self.partition, "snapshot": snapshot.next_offset, "replayed": replayed},
+        )
+        nonce, counter = self.nonce(), itertools.count()
+        return Handler(state, self.policy, self.log.owns, lambda: f"{nonce}-{next(counter)}")
+
+    async def _handle(self, handler: Handler) -> None:
+        while True:
+            batch = handler.batch(self.clock.now())
+            if batch:
+                await self.log.commit(batch)
+                await asyncio.sleep(0)
+            if not handler.waiting:
+                wait = 0.0 if handler.state.stirred else self._wait_seconds(handler.state.deadlines.next_at())
+                handler.waiting.extend(await self.log.poll(wait, MAX_RECORDS))
+
+    def _wait_seconds(self, due_at: datetime | None) -> float:
+        if due_at is None:
+            return _LONGEST_WAIT_SECONDS
+        return min(max((due_at - self.clock.now()).total_seconds(), 0.001), _LONGEST_WAIT_SECONDS)
