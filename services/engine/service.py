@@ -1,0 +1,54 @@
+"""Owns which partitions this process runs: one task for each that the group assigns to it, started and stopped with the assignment."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from services.engine.partition import PartitionEngine
+
+_STOP_SECONDS = 8.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Workers(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """The partitions' tasks. The callbacks only pause, stop and start tasks: what can fail happens in the tasks.
+
+    aiokafka swallows what a callback raises, so nothing is decided here; a task that fails sets `failed`.
+    """
+
+    consumer: AIOKafkaConsumer
+    new_engine: Callable[[int], PartitionEngine]
+    failed: "asyncio.Future[None]"
+    tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Stop every task: under the eager protocol all partitions are given back before new ones are assigned."""
+        await self.stop()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        tps = set(assigned)
+        if tps:
+            self.consumer.pause(*tps)
+        for partition in sorted({tp.partition for tp in tps}):
+            task = asyncio.create_task(self.new_engine(partition).run(), name=f"partition-{partition}")
+            task.add_done_callback(self._done)
+            self.tasks[partition] = task
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None and not self.failed.done():
+            self.failed.set_exception(task.exception() or RuntimeError(task.get_name()))
+
+    async def stop(self) -> None:
+        """Cancel the tasks and wait for them; a transaction cut off here is aborted by the partition's next owner."""
+        tasks, self.tasks = list(self.tasks.values()), {}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            for task in late:
+                _log.warning("did not stop in time", extra={"action": "stop", "task": task.get_name()})

@@ -1,0 +1,1 @@
+"""Tests of Ringfold, arranged by what they hold."""
