@@ -1,0 +1,1 @@
+"""How far is each campaign, and what became of each of its calls?"""

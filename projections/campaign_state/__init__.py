@@ -1,0 +1,1 @@
+"""What does each campaign look like now, told to whoever reads `campaign-state`?"""

@@ -1,0 +1,1 @@
+"""What a dialer must know to place a call."""

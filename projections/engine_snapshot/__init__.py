@@ -1,0 +1,1 @@
+"""What the engine starts a partition from."""

@@ -1,0 +1,1 @@
+"""What did each command of a user yield?"""

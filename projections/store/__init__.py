@@ -1,0 +1,1 @@
+"""Keeps the rows of the projections in SQL, exactly once in effect."""

@@ -1,0 +1,58 @@
+"""Owns how the read model's database is opened, and how its transactions begin."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+BUSY_TIMEOUT_SECONDS = 30
+"""How long a write on SQLite waits for another process's write."""
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_IMMEDIATE = "ringfold_immediate"
+
+
+def open_database(database_url: str, **options: Any) -> AsyncEngine:
+    """An engine for SQLite (a file, WAL) or PostgreSQL (asyncpg); connects on first use. `options` go to SQLAlchemy."""
+    url = make_url(database_url)
+    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(url, **options)
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}, **options)
+    event.listen(engine.sync_engine, "connect", _configure_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=OFF", "temp_store=MEMORY", "cache_size=-65536"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(_IMMEDIATE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One read transaction: everything in it is seen as of one moment. Keep it short, a long one pins SQLite's WAL."""
+    isolation = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    async with engine.connect() as connection:
+        await connection.execution_options(**isolation)
+        async with connection.begin():
+            yield connection
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One write transaction, committed at the end and rolled back by any exception; on SQLite it takes the write lock at once."""
+    async with engine.connect() as connection:
+        await connection.execution_options(**{_IMMEDIATE: True})
+        async with connection.begin():
+            yield connection
