@@ -1,0 +1,1 @@
+"""The processes of Ringfold: each stands alone, none imports another; what all share is `services.runtime`."""

@@ -1,0 +1,1 @@
+"""What every service process shares: settings, Kafka clients, health, logging, signals. Knows nothing of campaigns."""

@@ -1,0 +1,62 @@
+"""Owns how Kafka clients are made, so that every reader reads committed records and every writer waits for all replicas."""
+
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.partitioner import murmur2
+
+from events.topics import MAX_EVENT_BYTES
+from services.runtime.settings import Settings
+
+_TRANSACTION_TIMEOUT_MS = 10_000
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """What every Kafka client is given: where the cluster is and how to reach it."""
+    return {"bootstrap_servers": settings.kafka_bootstrap_servers, "client_id": f"{settings.topic_prefix}ringfold"}
+
+
+def make_consumer(settings: Settings, *topics: str, group_id: str | None = None, **overrides: Any) -> AIOKafkaConsumer:
+    """A consumer that reads committed records only, never commits by itself and never skips: a missing offset is an error.
+
+    Its group assigns co-partitioned topics alike. Fetches wait at most 50 ms, which bounds how long a partition that was
+    just drained stays out of the next fetch.
+    """
+    options = client_options(settings) | {
+        "group_id": group_id,
+        "isolation_level": "read_committed",
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "partition_assignment_strategy": (RangePartitionAssignor,),
+        "fetch_max_wait_ms": 50,
+        "max_partition_fetch_bytes": 2 * MAX_EVENT_BYTES,
+        "session_timeout_ms": 10_000,
+        "heartbeat_interval_ms": 1_000,
+        "rebalance_timeout_ms": 20_000,
+    }
+    return AIOKafkaConsumer(*topics, **(options | overrides))
+
+
+def make_producer(settings: Settings, *, transactional_id: str | None = None, **overrides: Any) -> AIOKafkaProducer:
+    """An idempotent producer that waits for all replicas; with a transactional id it fences the id's former owner when it starts."""
+    options = client_options(settings) | {
+        "acks": "all",
+        "enable_idempotence": True,
+        "max_request_size": MAX_EVENT_BYTES,
+        "max_batch_size": MAX_EVENT_BYTES // 2,
+        "request_timeout_ms": 20_000,
+    }
+    if transactional_id is not None:
+        options |= {
+            "transactional_id": settings.topic_prefix + transactional_id,
+            "transaction_timeout_ms": _TRANSACTION_TIMEOUT_MS,
+            "retry_backoff_ms": 5,
+        }
+    return AIOKafkaProducer(**(options | overrides))
+
+
+def partition_of(org_id: str, partitions: int) -> int:
+    """The partition that the org's records belong on: Kafka's murmur2 of the UTF-8 key, as Java's and aiokafka's default do it."""
+    partition: int = (murmur2(org_id.encode()) & 0x7FFFFFFF) % partitions
+    return partition

@@ -1,0 +1,56 @@
+"""Owns the life of a process: settings, logging, signals, and what the exit code says."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from services.runtime.errors import StartupError
+from services.runtime.logging import configure_logging
+from services.runtime.settings import Settings
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+Main = Callable[[AnySettings, asyncio.Event], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+def run_service(settings_type: type[AnySettings], main: Main[AnySettings]) -> None:
+    """Run `main(settings, stop)` until it returns; SIGTERM and SIGINT set `stop`.
+
+    Exits 0 after a clean stop, 2 with one line on standard error where the process can not start as configured,
+    1 after anything else, with the exception logged.
+    """
+    try:
+        settings = settings_type.load()
+        configure_logging(settings.log_level)
+        asyncio.run(_main(settings, main))
+    except StartupError as error:
+        print(str(error), file=sys.stderr)  # noqa: T201 - the one line that a person at the terminal reads
+        sys.exit(2)
+    except Exception:
+        _log.exception("the process ends", extra={"action": "crash"})
+        sys.exit(1)
+
+
+async def _main(settings: AnySettings, main: Main[AnySettings]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    await main(settings, stop)
+
+
+async def until_stopped_or_failed(stop: asyncio.Event, *work: Awaitable[object]) -> None:
+    """Wait for `stop`; if any of `work` ends before, raise what it raised, or `RuntimeError` where it just returned."""
+    stopping = asyncio.ensure_future(stop.wait())
+    tasks = [asyncio.ensure_future(task) for task in work]
+    try:
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            await task
+            raise RuntimeError("a part of the process ended by itself")
+    finally:
+        stopping.cancel()

@@ -1,0 +1,102 @@
+"""Owns what is configured from outside: environment variables, each with a default that fits one machine."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from events.topics import Topic
+from services.runtime.errors import StartupError
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """What every service reads; a service adds its own by subclassing. Names are the environment's, without a prefix."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 6
+    topic_replication_factor: Annotated[int, Field(ge=1, le=7)] = 1
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = ""
+    """Stands before every topic, group and transactional id, so that several stacks can share one cluster."""
+    data_dir: Path = Path(".data")
+    database_url: str = ""
+    """The read model; empty means SQLite in `data_dir`."""
+    callback_secret: str = ""
+    """The key that authenticates providers' callbacks; empty means one drawn once and kept in `data_dir`."""
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    host: str = "127.0.0.1"
+    api_port: Port = 8080
+    engine_port: Port = 8081
+    projector_port: Port = 8082
+    dialer_port: Port = 8083
+    simulator_port: Port = 8090
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        return _with_async_driver(value) if value else value
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment; raises `StartupError` with one line that names each wrong variable."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            wrong = [f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)]
+            raise StartupError("wrong setting: " + "; ".join(wrong)) from error
+
+    def read_model_url(self) -> str:
+        """The read model's database with its async driver."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'read-model.sqlite'}"
+
+    def topic_name(self, topic: Topic) -> str:
+        return self.topic_prefix + topic.name
+
+    def group_id(self, service: str) -> str:
+        return self.topic_prefix + service
+
+    def callback_key(self) -> bytes:
+        """The secret behind the callback URLs; drawn and kept (mode 0600) by whoever asks first where none is set."""
+        if self.callback_secret:
+            return self.callback_secret.encode()
+        return secret_file(self.data_dir / "callback-secret").encode()
+
+
+def secret_file(path: Path) -> str:
+    """The secret in the file; 256 random bits are written there, readable by the owner only, where it does not exist. Race-free."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+
+def _with_async_driver(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    family = scheme.partition("+")[0]
+    if not separator or family not in _DRIVERS:
+        raise ValueError("must be sqlite:///<path> or postgresql://<user>@<host>/<database>")
+    named = f"{_DRIVERS[family]}://{rest}"
+    try:
+        make_url(named)
+    except ArgumentError as error:
+        raise ValueError("is no database URL") from error
+    return named

@@ -1,0 +1,150 @@
+"""Owns the topics' existence: created idempotently with their configuration, and every difference reported."""
+
+import asyncio
+from collections.abc import Iterable
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.structs import TopicPartition
+
+from events.topics import ALL, CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS, Topic
+from services.runtime.errors import StartupError
+from services.runtime.kafka import client_options, make_consumer
+from services.runtime.settings import Settings
+
+_VISIBLE_SECONDS = 30.0
+GROUPS: dict[str, tuple[Topic, ...]] = {"engine": (CAMPAIGN_COMMANDS, CALL_COMMANDS), "dialer": (CAMPAIGN_EVENTS,)}
+"""The consumer groups whose place is kept in Kafka, and what they read."""
+
+
+def topic_config(topic: Topic, replication_factor: int) -> dict[str, str]:
+    """The topic's configuration by Kafka's names."""
+    config = {
+        "retention.ms": str(-1 if topic.retention_ms is None else topic.retention_ms),
+        "cleanup.policy": "compact" if topic.compacted else "delete",
+        "max.message.bytes": str(topic.max_message_bytes),
+    }
+    if replication_factor >= 3:
+        config["min.insync.replicas"] = "2"
+    return config
+
+
+async def ensure_topics(settings: Settings) -> None:
+    """Create what is missing; raises `StartupError` where an existing topic has other partitions or configuration, or no cluster answers.
+
+    A group that has no place yet is put at offset 0 of a topic whose log still begins there: every record that was ever
+    written then comes to it. It is an error where the log's beginning is gone. Safe to run by several processes at once.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+    except (KafkaConnectionError, OSError) as error:
+        raise StartupError(
+            f"no Kafka answers at {settings.kafka_bootstrap_servers}: start one, or set KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
+    try:
+        await _create(admin, settings)
+        await _check_partitions(admin, settings)
+        await _check_config(admin, settings)
+        for service, topics in GROUPS.items():
+            await _place_group(settings, admin, service, topics)
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    existing = set(await admin.list_topics())
+    missing = [topic for topic in ALL if settings.topic_name(topic) not in existing]
+    if not missing:
+        return
+    new = [
+        NewTopic(
+            settings.topic_name(topic),
+            settings.topic_partitions,
+            settings.topic_replication_factor,
+            topic_configs=topic_config(topic, settings.topic_replication_factor),
+        )
+        for topic in missing
+    ]
+    try:
+        answer = await admin.create_topics(new)
+    except TopicAlreadyExistsError:
+        return
+    for name, code, *message in answer.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise StartupError(f"topic {name} can not be created: {message[0] if message and message[0] else for_code(code).__name__}")
+
+
+async def _check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    names = [settings.topic_name(topic) for topic in ALL]
+    deadline = asyncio.get_running_loop().time() + _VISIBLE_SECONDS
+    while True:
+        found = {t["topic"]: t for t in await admin.describe_topics(names)}
+        leading = [n for n in names if _has_leaders(found.get(n), settings.topic_partitions)]
+        if len(leading) == len(names):
+            return
+        for name in names:
+            count = len(found.get(name, {}).get("partitions", ()))
+            if count and count != settings.topic_partitions and not found[name]["error_code"]:
+                raise StartupError(
+                    f"topic {name} has {count} partitions, TOPIC_PARTITIONS says {settings.topic_partitions}: set it to {count}, "
+                    "since changing the partitions of a log moves its orgs"
+                )
+        if asyncio.get_running_loop().time() > deadline:
+            raise StartupError(f"topics without a leader: {', '.join(sorted(set(names) - set(leading)))}")
+        await asyncio.sleep(0.05)
+
+
+def _has_leaders(found: "dict[str, object] | None", partitions: int) -> bool:
+    if not found or found["error_code"]:
+        return False
+    listed = found["partitions"]
+    return isinstance(listed, list) and len(listed) == partitions and all(p["leader"] >= 0 for p in listed)
+
+
+async def _check_config(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    wanted = {settings.topic_name(topic): topic_config(topic, settings.topic_replication_factor) for topic in ALL}
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted])
+    wrong = []
+    for answer in answers:
+        for _code, _message, _kind, name, entries in answer.resources:
+            actual = {entry[0]: entry[1] for entry in entries}
+            wrong += [
+                f"topic {name} has {key}={actual.get(key)}, wanted {value}"
+                for key, value in wanted[name].items()
+                if actual.get(key) != value
+            ]
+    if wrong:
+        raise StartupError("; ".join(wrong) + ": change it with kafka-configs, or use another TOPIC_PREFIX")
+
+
+async def _place_group(settings: Settings, admin: AIOKafkaAdminClient, service: str, topics: Iterable[Topic]) -> None:
+    group_id = settings.group_id(service)
+    placed = await admin.list_consumer_group_offsets(group_id)
+    wanted = [TopicPartition(settings.topic_name(t), p) for t in topics for p in range(settings.topic_partitions)]
+    missing = [tp for tp in wanted if tp not in placed or placed[tp].offset < 0]
+    if not missing:
+        return
+    consumer = make_consumer(settings, group_id=group_id)
+    await consumer.start()
+    try:
+        consumer.assign(missing)
+        beginnings = await consumer.beginning_offsets(missing)
+        gone = [tp for tp in missing if beginnings[tp] > 0]
+        if gone:
+            raise StartupError(
+                f"group {group_id} has no place on {gone[0].topic}/{gone[0].partition}, whose log begins at {beginnings[gone[0]]}: "
+                "records may be lost, so set the group's offset with kafka-consumer-groups to where it shall go on"
+            )
+        await consumer.commit(dict.fromkeys(missing, 0))
+    except KafkaError as error:
+        if not await _all_placed(admin, group_id, wanted):
+            raise StartupError(f"group {group_id} can not be placed: {error}") from error
+    finally:
+        await consumer.stop()
+
+
+async def _all_placed(admin: AIOKafkaAdminClient, group_id: str, wanted: Iterable[TopicPartition]) -> bool:
+    placed = await admin.list_consumer_group_offsets(group_id)
+    return all(tp in placed and placed[tp].offset >= 0 for tp in wanted)
