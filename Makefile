@@ -1,0 +1,65 @@
+# Every target sets up what it needs, into the checkout, and only when the lock or the pom has changed.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := infra/requirements.lock
+POM := infra/kafka/pom.xml
+VENV_STAMP := $(VENV)/.stamp-$(firstword $(shell cksum < $(LOCK)))
+KAFKA_STAMP := .kafka/libs/.stamp-$(firstword $(shell cksum < $(POM)))
+
+.PHONY: help setup run demo test lint types tests format lock clean
+.DEFAULT_GOAL := help
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(VENV_STAMP) $(KAFKA_STAMP) ## install what is needed into .venv and .kafka
+
+run: setup ## run the whole stack in the foreground until Ctrl-C
+	@exec $(BIN)/python -m infra.stack run
+
+demo: setup ## run a campaign of 200 customers and watch it end
+	@exec $(BIN)/python -m infra.stack demo
+
+test: lint types tests ## lint, types and all tests
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup
+	@$(BIN)/mypy
+
+tests: setup
+	@$(BIN)/python -m pytest
+
+format: setup ## bring the code into the house's form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## make the lock anew from pyproject.toml; needs uv
+	@uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o $(LOCK)
+
+clean: ## remove all that setup and runs have made
+	@rm -rf .venv .kafka .data .hypothesis .mypy_cache .ruff_cache
+
+$(VENV_STAMP): $(LOCK)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or later is needed as '$(PYTHON)': install it, or run 'make PYTHON=/path/to/python3.11 ...'" >&2; exit 1; }
+	@echo "setting up $(VENV) ..."
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 can not make a virtual environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
+	@touch $@
+
+$(KAFKA_STAMP): $(POM)
+	@if [ -z "$${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then \
+		command -v java >/dev/null || [ -x "$${JAVA_HOME:-}/bin/java" ] || { echo "Java 17 or later is needed for the local Kafka: install it, or set KAFKA_BOOTSTRAP_SERVERS to a cluster of yours" >&2; exit 1; }; \
+		command -v mvn >/dev/null || { echo "Maven is needed to fetch the local Kafka: install it, or set KAFKA_BOOTSTRAP_SERVERS to a cluster of yours" >&2; exit 1; }; \
+		echo "fetching Apache Kafka into .kafka/libs ..."; \
+		rm -rf .kafka/libs; mkdir -p .kafka/libs; \
+		mvn -q -B -f $(POM) dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.kafka/libs"; \
+		touch $@; \
+	fi

@@ -1,0 +1,1 @@
+"""What runs Ringfold on one machine: the local broker, and the stack of all its processes."""

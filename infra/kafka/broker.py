@@ -1,0 +1,167 @@
+"""Owns one Kafka process: format, start, wait until it answers, stop, kill, start again on the same data."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.children import die_with_parent
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_HERE = Path(__file__).parent
+LIBS = Path(".kafka/libs")
+
+
+class BrokerError(Exception):
+    """The broker can not run; the message is one line that says what is wrong and what to do."""
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_is_open(port: int) -> bool:
+    """Whether somebody listens on the port of the loopback interface."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass(slots=True)
+class Broker:
+    """A single-node broker whose data lives in `directory`; usable again after `stop` or `kill`, with the same data."""
+
+    directory: Path
+    port: int
+    controller_port: int
+    libs: Path = LIBS
+    process: "subprocess.Popen[bytes] | None" = field(default=None)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log_file(self) -> Path:
+        return self.directory / "broker.log"
+
+    def start(self) -> None:
+        """Return once it answers; raises `BrokerError`."""
+        for port in (self.port, self.controller_port):
+            if port_is_open(port):
+                raise BrokerError(f"port {port} is in use: stop what listens there, or set KAFKA_PORT to another port")
+        java = _java()
+        if not any(self.libs.glob("kafka_2.13-*.jar")):
+            raise BrokerError(f"no Kafka jars in {self.libs}: run `make setup`")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        properties = self._write_properties()
+        if not (self.directory / "data" / "meta.properties").exists():
+            self._format(java, properties)
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*java, "-Xmx512m", "-Xms256m", "-XX:+UseG1GC", *self._classpath(), "kafka.Kafka", str(properties)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=die_with_parent,
+                start_new_session=True,
+            )
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        """Ask it to stop, and kill it if it does not."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def kill(self) -> None:
+        """kill -9; what it had written stays."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process is None or self.process.poll() is not None:
+                raise BrokerError(f"the broker did not start: {self._last_line()} (its log is {self.log_file})")
+            if port_is_open(self.port):
+                return
+            time.sleep(0.05)
+        self.kill()
+        raise BrokerError(f"the broker did not answer within {_START_SECONDS:.0f} s (its log is {self.log_file})")
+
+    def _last_line(self) -> str:
+        lines = self.log_file.read_text(errors="replace").strip().splitlines() if self.log_file.exists() else []
+        telling = [line for line in lines if "ERROR" in line or "Exception" in line]
+        return (telling or lines or ["it said nothing"])[-1].strip()[:300]
+
+    def _format(self, java: list[str], properties: Path) -> None:
+        shutil.rmtree(self.directory / "data", ignore_errors=True)
+        identifier = subprocess.run(
+            [*java, *self._classpath(), "kafka.tools.StorageTool", "random-uuid"], capture_output=True, text=True, check=False
+        )
+        done = subprocess.run(
+            [*java, *self._classpath(), "kafka.tools.StorageTool", "format", "--standalone",
+             "-t", identifier.stdout.strip(), "-c", str(properties)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise BrokerError(f"the broker's data can not be formatted: {(done.stderr or done.stdout).strip()[-300:]}")
+
+    def _classpath(self) -> list[str]:
+        return [f"-Dlog4j2.configurationFile={_HERE / 'log4j2.yaml'}", "-cp", f"{self.libs.resolve()}/*"]
+
+    def _write_properties(self) -> Path:
+        path = self.directory / "server.properties"
+        path.write_text(
+            "".join(
+                f"{key}={value}\n"
+                for key, value in {
+                    "process.roles": "broker,controller",
+                    "node.id": 1,
+                    "controller.quorum.bootstrap.servers": f"127.0.0.1:{self.controller_port}",
+                    "controller.listener.names": "CONTROLLER",
+                    "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+                    "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+                    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                    "log.dirs": self.directory.resolve() / "data",
+                    "auto.create.topics.enable": "false",
+                    "offsets.topic.num.partitions": 8,
+                    "offsets.topic.replication.factor": 1,
+                    "transaction.state.log.num.partitions": 8,
+                    "transaction.state.log.replication.factor": 1,
+                    "transaction.state.log.min.isr": 1,
+                    "share.coordinator.state.topic.replication.factor": 1,
+                    "share.coordinator.state.topic.min.isr": 1,
+                    "group.initial.rebalance.delay.ms": 0,
+                    "offsets.retention.minutes": 43_200,
+                    "message.max.bytes": 2 * 1024 * 1024,
+                }.items()
+            )
+        )
+        return path
+
+
+def _java() -> list[str]:
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else "java"
+    if shutil.which(java) is None:
+        raise BrokerError("no Java found: install Java 17 or later, or set KAFKA_BOOTSTRAP_SERVERS to a cluster of yours")
+    return [java]
