@@ -48,7 +48,7 @@ async def ensure_topics(settings: Settings) -> None:
         await _check_partitions(admin, settings)
         await _check_config(admin, settings)
         for service, topics in GROUPS.items():
-            await _place_group(settings, admin, service, topics)
+            await _place_group(settings, service, topics)
     finally:
         await admin.close()
 
@@ -119,17 +119,16 @@ async def _check_config(admin: AIOKafkaAdminClient, settings: Settings) -> None:
         raise StartupError("; ".join(wrong) + ": change it with kafka-configs, or use another TOPIC_PREFIX")
 
 
-async def _place_group(settings: Settings, admin: AIOKafkaAdminClient, service: str, topics: Iterable[Topic]) -> None:
+async def _place_group(settings: Settings, service: str, topics: Iterable[Topic]) -> None:
     group_id = settings.group_id(service)
-    placed = await admin.list_consumer_group_offsets(group_id)
     wanted = [TopicPartition(settings.topic_name(t), p) for t in topics for p in range(settings.topic_partitions)]
-    missing = [tp for tp in wanted if tp not in placed or placed[tp].offset < 0]
-    if not missing:
-        return
     consumer = make_consumer(settings, group_id=group_id)
     await consumer.start()
     try:
-        consumer.assign(missing)
+        consumer.assign(wanted)
+        missing = [tp for tp in wanted if await consumer.committed(tp) is None]
+        if not missing:
+            return
         beginnings = await consumer.beginning_offsets(missing)
         gone = [tp for tp in missing if beginnings[tp] > 0]
         if gone:
@@ -137,14 +136,10 @@ async def _place_group(settings: Settings, admin: AIOKafkaAdminClient, service: 
                 f"group {group_id} has no place on {gone[0].topic}/{gone[0].partition}, whose log begins at {beginnings[gone[0]]}: "
                 "records may be lost, so set the group's offset with kafka-consumer-groups to where it shall go on"
             )
-        await consumer.commit(dict.fromkeys(missing, 0))
-    except KafkaError as error:
-        if not await _all_placed(admin, group_id, wanted):
-            raise StartupError(f"group {group_id} can not be placed: {error}") from error
+        try:
+            await consumer.commit(dict.fromkeys(missing, 0))
+        except KafkaError as error:
+            if [tp for tp in missing if await consumer.committed(tp) is None]:
+                raise StartupError(f"group {group_id} can not be placed: {error}") from error
     finally:
         await consumer.stop()
-
-
-async def _all_placed(admin: AIOKafkaAdminClient, group_id: str, wanted: Iterable[TopicPartition]) -> bool:
-    placed = await admin.list_consumer_group_offsets(group_id)
-    return all(tp in placed and placed[tp].offset >= 0 for tp in wanted)

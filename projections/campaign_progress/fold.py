@@ -1,0 +1,142 @@
+"""Owns the fold of a batch of events into the rows of campaigns and calls."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from events.envelope import EventRecord
+from projections.campaign_progress.call_fold import CALL_FOLDS
+from projections.campaign_progress.campaign_fold import CAMPAIGN_FOLDS, created
+from projections.campaign_progress.rows import CallRow, CampaignRow, ContactRow
+from projections.campaign_progress.tally import Tally, move, tally
+from projections.errors import FoldError, UnknownEventError
+
+CREATED = "CampaignCreated.v1"
+SCHEDULED = "CallScheduled.v1"
+_ANSWERS_ONLY = frozenset({"CommandRejected.v1", "CommandHadNoEffect.v1"})
+"""They say what became of a command and may name a campaign that does not exist: no row changes by them."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """The rows that a batch may touch, as they were before it, and what it changed.
+
+    `campaigns` and `calls` must hold every row that exists of those that `touched` names. After `settle`: write
+    `contacts` with their `calls` as new, the other `changed` calls as updates, and before both delete the calls of each
+    campaign in `dropped` whose position is below the one given there.
+    """
+
+    partition: int
+    campaigns: dict[str, CampaignRow]
+    calls: dict[str, CallRow]
+    contacts: dict[str, ContactRow] = field(default_factory=dict)
+    changed: dict[str, CallRow] = field(default_factory=dict)
+    changed_campaigns: dict[str, CampaignRow] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    _before: dict[str, Tally | None] = field(default_factory=dict)
+
+    def fold(self, event: EventRecord) -> None:
+        """Fold one event; a repeated one changes nothing. Raises `UnknownEventError` and `FoldError`."""
+        type_name = event["type"]
+        if type_name in CALL_FOLDS:
+            self._fold_call(event, type_name)
+        elif type_name == SCHEDULED:
+            self._schedule(event)
+        elif type_name in CAMPAIGN_FOLDS:
+            campaign = self._campaign(event)
+            if CAMPAIGN_FOLDS[type_name](campaign, event, event["data"]):
+                self._note(campaign, event)
+                if event["data"].get("replacesContacts"):
+                    self._drop_calls(campaign)
+        elif type_name == CREATED:
+            self._create(event)
+        elif type_name not in _ANSWERS_ONLY:
+            raise UnknownEventError(f"the event {event['id']} is of the type {type_name}, unknown to this release")
+
+    def settle(self) -> None:
+        """Move the counters of the campaigns by what the batch changed of their calls; once, after the last event."""
+        for call_id, call in self.changed.items():
+            move(self.campaigns[call.campaign_id], self._before[call_id], tally(call))
+
+    def _campaign(self, event: EventRecord) -> CampaignRow:
+        campaign = self.campaigns.get(event.get("subject", ""))
+        if campaign is None:
+            raise FoldError(f"{event['type']} {event['id']} names the campaign {event.get('subject')}, which was never created")
+        return campaign
+
+    def _note(self, campaign: CampaignRow, event: EventRecord) -> None:
+        campaign.version += 1
+        campaign.updated_at = event["time"]
+        self.changed_campaigns[campaign.id] = campaign
+
+    def _create(self, event: EventRecord) -> None:
+        campaign_id = event.get("subject", "")
+        if campaign_id not in self.campaigns:
+            campaign = created(event, event["data"], campaign_id, self.partition)
+            self.campaigns[campaign_id] = self.changed_campaigns[campaign_id] = campaign
+
+    def _schedule(self, event: EventRecord) -> None:
+        campaign, data = self._campaign(event), event["data"]
+        position = data["position"]
+        if position < campaign.total:
+            return
+        if position > campaign.total:
+            raise FoldError(f"the campaign {campaign.id} got the position {position} where {campaign.total} is next")
+        call_id = event.get("callid", "")
+        campaign.total += 1
+        if data.get("part") is not None:
+            campaign.parts_received = data["part"] + 1
+        call = CallRow(call_id, campaign.id, updated_at=event["time"])
+        self.contacts[call_id] = _contact(event, data, call_id, campaign)
+        self.calls[call_id] = self.changed[call_id] = call
+        self._before[call_id] = None
+        self._note(campaign, event)
+
+    def _fold_call(self, event: EventRecord, type_name: str) -> None:
+        call_id = event.get("callid", "")
+        call = self.calls.get(call_id)
+        if call is None or call.campaign_id != event.get("subject"):
+            raise FoldError(f"{type_name} {event['id']} names the call {call_id}, which its campaign never had")
+        if call_id not in self._before:
+            self._before[call_id] = tally(call)
+        if CALL_FOLDS[type_name](call, event, event["data"]):
+            call.updated_at = event["time"]
+            self.changed[call_id] = call
+            self._note(self._campaign(event), event)
+
+    def _drop_calls(self, campaign: CampaignRow) -> None:
+        for call_id in [call_id for call_id, call in self.calls.items() if call.campaign_id == campaign.id]:
+            for rows in (self.calls, self.contacts, self.changed, self._before):
+                rows.pop(call_id, None)
+        self.dropped[campaign.id] = campaign.first_position
+
+
+def _contact(event: EventRecord, data: dict[str, Any], call_id: str, campaign: CampaignRow) -> ContactRow:
+    phone_number_id = data.get("phoneNumberId")
+    return ContactRow(
+        call_id,
+        campaign.id,
+        campaign.partition,
+        data["position"],
+        data.get("entry"),
+        # PostgreSQL's text can not hold NUL, and a contact must not stop its partition
+        None if phone_number_id is None else phone_number_id.replace("\0", "\ufffd"),
+        orjson.dumps(data["customer"]).decode(),
+        event["time"],
+    )
+
+
+def touched(events: Iterable[EventRecord]) -> tuple[list[str], list[str]]:
+    """The ids of the campaigns and of the calls whose rows folding the events may need, each once, in the order of the log."""
+    campaign_ids: dict[str, None] = {}
+    call_ids: dict[str, None] = {}
+    for event in events:
+        type_name = event["type"]
+        if type_name in _ANSWERS_ONLY:
+            continue
+        campaign_ids[event.get("subject", "")] = None
+        if type_name in CALL_FOLDS:
+            call_ids[event.get("callid", "")] = None
+    return list(campaign_ids), list(call_ids)

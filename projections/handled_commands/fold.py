@@ -1,0 +1,61 @@
+"""Owns the fold that remembers what each user's command yielded first (design, "Commands and events")."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import orjson
+
+from events.envelope import EventRecord
+from events.facts import ANSWERS_USER
+from events.instants import iso, parse_instant
+
+KEPT = timedelta(days=30)
+"""As long as the commands topics keep commands; by the time of events, so that every replay forgets alike."""
+
+_REFUSALS = frozenset({"CommandRejected.v1", "CommandHadNoEffect.v1"})
+
+
+@dataclass(frozen=True, slots=True)
+class HandledRow:
+    """See `projections.store.tables` for what the fields mean."""
+
+    org_id: str
+    command_id: str
+    partition: int
+    campaign_id: str | None
+    first_type: str
+    first_at: str
+    rejection: str | None
+
+
+def forgotten_before(at: str) -> str:
+    """What was handled before this is forgotten at `at`; both are `iso` text."""
+    return iso(parse_instant(at) - KEPT)
+
+
+def fold_handled(known: dict[tuple[str, str], HandledRow], event: EventRecord, partition: int) -> HandledRow | None:
+    """The row to remember by this event, put into `known`; `None` where it answers no user or its command is known already.
+
+    `known` must hold the rows of all commands that the batch names; a row that is forgotten by now is replaced.
+    """
+    command_id = event.get("causationid")
+    if command_id is None or event["type"] not in ANSWERS_USER:
+        return None
+    key = (event["orgid"], command_id)
+    first = known.get(key)
+    if first is not None and (first.first_at == event["time"] or first.first_at >= forgotten_before(event["time"])):
+        return None
+    rejection = orjson.dumps(event["data"]).decode() if event["type"] in _REFUSALS else None
+    row = HandledRow(event["orgid"], command_id, partition, event.get("subject"), event["type"], event["time"], rejection)
+    known[key] = row
+    return row
+
+
+def named_commands(events: list[EventRecord]) -> list[tuple[str, str]]:
+    """Org and id of each command that the events answer, each once, in the order of the log."""
+    found = {
+        (event["orgid"], event["causationid"]): None
+        for event in events
+        if "causationid" in event and event["type"] in ANSWERS_USER
+    }
+    return list(found)
