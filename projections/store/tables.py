@@ -19,6 +19,9 @@ from sqlalchemy import (
     text,
 )
 
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that both engines compare byte by byte."""
+
 ACTIVE_CALL = "status NOT IN ('scheduled', 'ended')"
 """The predicate of the index on the calls that hold a slot; a query must say it in these words to use that index."""
 AWAITED_REPORT = "report_due_at IS NOT NULL"
@@ -53,7 +56,7 @@ def tables_named(prefix: str = "", generation: int = 0) -> Tables:
             metadata,
             Column("partition", Integer, primary_key=True, autoincrement=False),
             Column("next_offset", BigInteger, nullable=False),
-            Column("last_event_at", Text),
+            Column("last_event_at", TEXT),
         ),
     )
 
@@ -68,29 +71,29 @@ def _campaigns(metadata: MetaData, prefix: str, suffix: str) -> Table:
     return Table(
         f"{prefix}campaigns",
         metadata,
-        Column("id", Text, primary_key=True),
-        Column("org_id", Text, nullable=False),
+        Column("id", TEXT, primary_key=True),
+        Column("org_id", TEXT, nullable=False),
         Column("partition", Integer, nullable=False),
-        Column("status", Text, nullable=False),
-        Column("ended_reason", Text),
+        Column("status", TEXT, nullable=False),
+        Column("ended_reason", TEXT),
         Column("paused", Boolean, nullable=False),
         Column("shown", Boolean, nullable=False),
         Column("complete", Boolean, nullable=False),
         Column("deleted", Boolean, nullable=False),
-        Column("spec", Text, nullable=False),
+        Column("spec", TEXT, nullable=False),
         Column("has_dial_plan", Boolean, nullable=False),
         Column("parts", Integer, nullable=False),
         Column("parts_received", Integer, nullable=False),
-        Column("contacts_due_at", Text),
+        Column("contacts_due_at", TEXT),
         Column("first_position", Integer, nullable=False),
         Column("total", Integer, nullable=False),
-        Column("retry_until", Text),
-        Column("created_at", Text, nullable=False),
-        Column("updated_at", Text, nullable=False),
-        Column("started_at", Text),
-        Column("ended_at", Text),
-        Column("edited_at", Text),
-        Column("edited_by", Text),
+        Column("retry_until", TEXT),
+        Column("created_at", TEXT, nullable=False),
+        Column("updated_at", TEXT, nullable=False),
+        Column("started_at", TEXT),
+        Column("ended_at", TEXT),
+        Column("edited_at", TEXT),
+        Column("edited_by", TEXT),
         Column("version", BigInteger, nullable=False),
         Column("calls_scheduled", Integer, nullable=False),
         Column("calls_queued", Integer, nullable=False),
@@ -120,34 +123,34 @@ def _calls(metadata: MetaData, prefix: str, suffix: str) -> Table:
     return Table(
         f"{prefix}calls",
         metadata,
-        Column("id", Text, primary_key=True),
-        Column("campaign_id", Text, nullable=False),
+        Column("id", TEXT, primary_key=True),
+        Column("campaign_id", TEXT, nullable=False),
         Column("partition", Integer, nullable=False),
         Column("position", Integer, nullable=False),
         Column("entry", Integer),
-        Column("phone_number_id", Text),
-        Column("customer", Text, nullable=False),
-        Column("created_at", Text, nullable=False),
-        Column("status", Text, nullable=False),
-        Column("contact_status", Text, nullable=False),
+        Column("phone_number_id", TEXT),
+        Column("customer", TEXT, nullable=False),
+        Column("created_at", TEXT, nullable=False),
+        Column("status", TEXT, nullable=False),
+        Column("contact_status", TEXT, nullable=False),
         Column("attempt", Integer, nullable=False),
-        Column("claim_id", Text),
-        Column("claimant", Text),
+        Column("claim_id", TEXT),
+        Column("claimant", TEXT),
         Column("placed", Boolean, nullable=False),
         Column("outcome_unknown", Boolean, nullable=False),
-        Column("outcome_due_at", Text),
-        Column("ends_by", Text),
-        Column("provider", Text),
-        Column("provider_call_id", Text),
-        Column("ended_reason", Text),
-        Column("dispatched_at", Text),
-        Column("queued_at", Text),
-        Column("started_at", Text),
-        Column("ended_at", Text),
-        Column("report_due_at", Text),
+        Column("outcome_due_at", TEXT),
+        Column("ends_by", TEXT),
+        Column("provider", TEXT),
+        Column("provider_call_id", TEXT),
+        Column("ended_reason", TEXT),
+        Column("dispatched_at", TEXT),
+        Column("queued_at", TEXT),
+        Column("started_at", TEXT),
+        Column("ended_at", TEXT),
+        Column("report_due_at", TEXT),
         Column("cost", Double),
-        Column("analysis", Text),
-        Column("updated_at", Text, nullable=False),
+        Column("analysis", TEXT),
+        Column("updated_at", TEXT, nullable=False),
         Index(f"{prefix}calls_by_campaign{suffix}", "campaign_id", "position", unique=True),
         Index(
             f"{prefix}calls_active{suffix}", "partition", sqlite_where=text(ACTIVE_CALL), postgresql_where=text(ACTIVE_CALL)
@@ -167,13 +170,13 @@ def _handled_commands(metadata: MetaData, prefix: str, suffix: str) -> Table:
     return Table(
         f"{prefix}handled_commands",
         metadata,
-        Column("org_id", Text, primary_key=True),
-        Column("command_id", Text, primary_key=True),
+        Column("org_id", TEXT, primary_key=True),
+        Column("command_id", TEXT, primary_key=True),
         Column("partition", Integer, nullable=False),
-        Column("campaign_id", Text),
-        Column("first_type", Text, nullable=False),
-        Column("first_at", Text, nullable=False),
-        Column("rejection", Text),
+        Column("campaign_id", TEXT),
+        Column("first_type", TEXT, nullable=False),
+        Column("first_at", TEXT, nullable=False),
+        Column("rejection", TEXT),
         Index(f"{prefix}handled_commands_by_age{suffix}", "partition", "first_at"),
     )
 
@@ -192,12 +195,12 @@ bookkeeping = MetaData()
 outbox = Table(
     "outbox",
     bookkeeping,
-    Column("campaign_id", Text, primary_key=True),
+    Column("campaign_id", TEXT, primary_key=True),
     Column("partition", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),
     Index("outbox_by_partition", "partition"),
 )
 """The campaigns whose newest summary is not on `campaign-state` yet."""
 
-meta = Table("meta", bookkeeping, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+meta = Table("meta", bookkeeping, Column("name", TEXT, primary_key=True), Column("value", TEXT, nullable=False))
 """The fold's version and the ids of the cluster and the topic that the rows come from, and the tables' generation."""
