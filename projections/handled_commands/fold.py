@@ -1,5 +1,6 @@
 """Owns the fold that remembers what each user's command yielded first (design, "Commands and events")."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,11 +52,7 @@ def fold_handled(known: dict[tuple[str, str], HandledRow], event: EventRecord, p
     return row
 
 
-def named_commands(events: list[EventRecord]) -> list[tuple[str, str]]:
+def named_commands(events: Iterable[EventRecord]) -> list[tuple[str, str]]:
     """Org and id of each command that the events answer, each once, in the order of the log."""
-    found = {
-        (event["orgid"], event["causationid"]): None
-        for event in events
-        if "causationid" in event and event["type"] in ANSWERS_USER
-    }
+    found = {(event["orgid"], event["causationid"]): None for event in events if "causationid" in event and event["type"] in ANSWERS_USER}
     return list(found)

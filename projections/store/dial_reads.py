@@ -41,7 +41,7 @@ async def read_dial_tasks(connection: AsyncConnection, tables: Tables, call_ids:
     return tasks
 
 
-def _task(row: Row[Any], spec: dict[str, Any]) -> DialTask:
+def _task(row: Row[*tuple[Any, ...]], spec: dict[str, Any]) -> DialTask:
     target = next(field for field in TARGETS if field in spec)
     return DialTask(
         call_id=row.id,

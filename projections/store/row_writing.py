@@ -1,78 +1,104 @@
 """Owns the statements that write a batch's rows: each changed row once, as positional tuples given straight to the driver."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Table, delete
+from sqlalchemy import Delete, Dialect, Executable, Table, bindparam, delete, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from projections.campaign_progress.fold import Progress
-from projections.campaign_progress.rows import CALL_COLUMNS, CALL_STATE_COLUMNS, CAMPAIGN_COLUMNS, ContactRow
+from projections.campaign_progress.rows import CALL_STATE_COLUMNS, CallRow, ContactRow
 from projections.handled_commands.fold import HandledRow
 from projections.store.tables import Tables, outbox
 
-_HANDLED_COLUMNS = ("org_id", "command_id", "partition", "campaign_id", "first_type", "first_at", "rejection")
-_OUTBOX_COLUMNS = ("campaign_id", "partition", "version")
-_campaign_values = attrgetter(*CAMPAIGN_COLUMNS)
-_call_state = attrgetter(*CALL_STATE_COLUMNS)
-_handled_values = attrgetter(*_HANDLED_COLUMNS)
+_KEY = "key_id"
 
 
-async def write_progress(connection: AsyncConnection, tables: Tables, progress: Progress) -> None:
-    """Write what the batch changed; `progress` is settled."""
-    calls = tables.calls
-    for campaign_id, first_position in progress.dropped.items():
-        await connection.execute(
-            delete(calls).where(calls.c.campaign_id == campaign_id, calls.c.position < first_position)
-        )
-    new = [(*contact, *_call_state(progress.calls[call_id])) for call_id, contact in progress.contacts.items()]
-    await _many(connection, _insert(connection, calls, (*ContactRow._fields, *CALL_STATE_COLUMNS)), new)
-    changed = [
-        (*_call_state(call), call_id) for call_id, call in progress.changed.items() if call_id not in progress.contacts
-    ]
-    await _many(connection, _update(connection, calls, CALL_STATE_COLUMNS, "id"), changed)
-    rows = [_campaign_values(campaign) for _, campaign in sorted(progress.changed_campaigns.items())]
-    await _many(connection, _upsert(connection, tables.campaigns, CAMPAIGN_COLUMNS, ("id",)), rows)
+@dataclass(frozen=True, slots=True)
+class BulkStatement:
+    """A statement in the driver's own words, and the names of its parameters in order."""
+
+    sql: str
+    parameters: tuple[str, ...]
+
+    def values_of(self) -> Callable[[Any], Any]:
+        return attrgetter(*self.parameters)
+
+    async def run(self, connection: AsyncConnection, rows: Sequence[Any]) -> None:
+        """Once for each tuple of values; nothing where there are none."""
+        if rows:
+            await connection.exec_driver_sql(self.sql, list(rows))
 
 
-async def write_handled(connection: AsyncConnection, tables: Tables, rows: Iterable[HandledRow]) -> None:
-    """Remember the rows; one of the same command, which is forgotten by now, is replaced."""
-    statement = _upsert(connection, tables.handled_commands, _HANDLED_COLUMNS, ("org_id", "command_id"))
-    await _many(connection, statement, [_handled_values(row) for row in rows])
+class RowWriting:
+    """Writes the rows of one generation of the tables, on one kind of database."""
+
+    def __init__(self, tables: Tables, dialect: Dialect) -> None:
+        self._tables = tables
+        calls = tables.calls
+        self._new_call = _compile(_insert(dialect, calls), dialect, calls.columns.keys())
+        changed = update(calls).where(calls.c.id == bindparam(_KEY)).values({c: bindparam(c) for c in CALL_STATE_COLUMNS})
+        self._changed_call = _compile(changed, dialect)
+        self._campaign = _upsert(tables.campaigns, dialect)
+        self._handled = _upsert(tables.handled_commands, dialect)
+        self._outbox = _upsert(outbox, dialect)
+        self._campaign_values = self._campaign.values_of()
+        self._handled_values = self._handled.values_of()
+        self._contact_values, self._state_values = _split(self._new_call.parameters)
+        self._change_values = attrgetter(*("id" if name == _KEY else name for name in self._changed_call.parameters))
+
+    async def write_progress(self, connection: AsyncConnection, progress: Progress) -> None:
+        """Write what the batch changed; `progress` is settled."""
+        for campaign_id, first_position in progress.dropped.items():
+            await connection.execute(self._drop(campaign_id, first_position))
+        contacts, calls = progress.contacts, progress.calls
+        new = [(*self._contact_values(contact), *self._state_values(calls[call_id])) for call_id, contact in contacts.items()]
+        await self._new_call.run(connection, new)
+        changed = [self._change_values(call) for call_id, call in progress.changed.items() if call_id not in contacts]
+        await self._changed_call.run(connection, changed)
+        rows = [self._campaign_values(campaign) for _, campaign in sorted(progress.changed_campaigns.items())]
+        await self._campaign.run(connection, rows)
+
+    def _drop(self, campaign_id: str, first_position: int) -> Delete:
+        calls = self._tables.calls
+        return delete(calls).where(calls.c.campaign_id == campaign_id, calls.c.position < first_position)
+
+    async def write_handled(self, connection: AsyncConnection, rows: Iterable[HandledRow]) -> None:
+        """Remember the rows; one of the same command, which is forgotten by now, is replaced."""
+        await self._handled.run(connection, [self._handled_values(row) for row in rows])
+
+    async def write_outbox(self, connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Ask for campaigns' summaries to be published; sorted, so that two transactions never wait for each other in a circle."""
+        ordered = sorted(rows, key=lambda row: str(row["campaign_id"]))
+        await self._outbox.run(connection, [tuple(row[name] for name in self._outbox.parameters) for row in ordered])
 
 
-async def write_outbox(connection: AsyncConnection, partition: int, versions: Iterable[tuple[str, int]]) -> None:
-    """Ask for the campaigns' summaries to be published; sorted, so that two transactions never wait for each other in a circle."""
-    rows = [(campaign_id, partition, version) for campaign_id, version in sorted(versions)]
-    await _many(connection, _upsert(connection, outbox, _OUTBOX_COLUMNS, ("campaign_id",)), rows)
+def _split(parameters: tuple[str, ...]) -> tuple[Callable[[ContactRow], Any], Callable[[CallRow], Any]]:
+    """What to take of the contact and what of the call, in the order of the table's columns: first the one, then the other."""
+    contact, state = parameters[: len(ContactRow._fields)], parameters[len(ContactRow._fields) :]
+    return attrgetter(*contact), attrgetter(*state)
 
 
-async def _many(connection: AsyncConnection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        await connection.exec_driver_sql(statement, list(rows))
+def _insert(dialect: Dialect, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)
 
 
-def _marks(connection: AsyncConnection, count: int) -> list[str]:
-    if connection.dialect.name == "sqlite":
-        return ["?"] * count
-    return [f"${number}" for number in range(1, count + 1)]
+def insert_once(dialect: Dialect, table: Table, values: Mapping[str, Any]) -> Executable:
+    """Insert the row, or leave the one that is there."""
+    return _insert(dialect, table).values(**values).on_conflict_do_nothing()
 
 
-def _names(columns: Iterable[str]) -> str:
-    return ", ".join(f'"{column}"' for column in columns)
+def _upsert(table: Table, dialect: Dialect) -> BulkStatement:
+    statement = _insert(dialect, table)
+    keys = [column.name for column in table.primary_key]
+    moved = {name: statement.excluded[name] for name in table.columns.keys() if name not in keys}  # noqa: SIM118 - no dict
+    return _compile(statement.on_conflict_do_update(index_elements=keys, set_=moved), dialect, table.columns.keys())
 
 
-def _insert(connection: AsyncConnection, table: Table, columns: Sequence[str]) -> str:
-    return f'INSERT INTO "{table.name}" ({_names(columns)}) VALUES ({", ".join(_marks(connection, len(columns)))})'
-
-
-def _upsert(connection: AsyncConnection, table: Table, columns: Sequence[str], key: Sequence[str]) -> str:
-    moved = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in key)
-    return f"{_insert(connection, table, columns)} ON CONFLICT ({_names(key)}) DO UPDATE SET {moved}"
-
-
-def _update(connection: AsyncConnection, table: Table, columns: Sequence[str], key: str) -> str:
-    marks = _marks(connection, len(columns) + 1)
-    moved = ", ".join(f'"{column}" = {mark}' for column, mark in zip(columns, marks, strict=False))
-    return f'UPDATE "{table.name}" SET {moved} WHERE "{key}" = {marks[-1]}'
+def _compile(statement: Any, dialect: Dialect, columns: Sequence[str] | None = None) -> BulkStatement:
+    compiled: SQLCompiler = statement.compile(dialect=dialect, column_keys=columns)
+    return BulkStatement(str(compiled), tuple(compiled.positiontup or ()))

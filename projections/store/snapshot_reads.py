@@ -91,11 +91,7 @@ def _call(row: Row[Any]) -> CallSnapshot:
 
 async def _handled(connection: AsyncConnection, tables: Tables, partition: int) -> list[HandledCommand]:
     table = tables.handled_commands
-    query = (
-        select(table)
-        .where(table.c.partition == partition)
-        .order_by(table.c.first_at, table.c.org_id, table.c.command_id)
-    )
+    query = select(table).where(table.c.partition == partition).order_by(table.c.first_at, table.c.org_id, table.c.command_id)
     return [
         HandledCommand(row.org_id, row.command_id, row.campaign_id, row.first_type, parse_instant(row.first_at))
         for row in await connection.execute(query)

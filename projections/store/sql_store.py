@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from sqlalchemy import delete, select, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from events.envelope import EventRecord
@@ -17,7 +16,7 @@ from projections.store.dial_reads import read_dial_tasks
 from projections.store.engine import reading, writing
 from projections.store.port import Applied, Fenced, ReadModelMismatchError
 from projections.store.row_reading import read_calls, read_campaigns, read_handled
-from projections.store.row_writing import write_handled, write_outbox, write_progress
+from projections.store.row_writing import RowWriting, insert_once
 from projections.store.snapshot_reads import read_snapshot
 from projections.store.tables import LIVE, Tables, bookkeeping, meta
 
@@ -35,6 +34,7 @@ class SqlProjectionStore:
         self._database = database
         self._tables = tables
         self._publishes = publishes
+        self._writing = RowWriting(tables, database.dialect)
         # SQLite has one writer, and those of this process had better queue than sleep on its lock
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self._is_sqlite else nullcontext()
 
@@ -57,24 +57,21 @@ class SqlProjectionStore:
         given = {"fold version": str(fold_version), "cluster id": cluster_id, "topic id": topic_id}
         async with self._turn, writing(self._database) as connection:
             for name, value in given.items():
-                await connection.execute(insert(meta).values(name=name, value=value).on_conflict_do_nothing())
+                await connection.execute(insert_once(connection.dialect, meta, {"name": name, "value": value}))
             stored = {row.name: row.value for row in await connection.execute(select(meta))}
         for name, value in given.items():
             if stored[name] != value:
                 raise ReadModelMismatchError(
-                    f"the read model was folded with the {name} {stored[name]}, this is {value}: "
-                    "run `python -m services.projector rebuild`"
+                    f"the read model was folded with the {name} {stored[name]}, this is {value}: run `python -m services.projector rebuild`"
                 )
 
     async def next_offsets(self) -> dict[int, int]:
         offsets = self._tables.offsets
         async with reading(self._database) as connection:
             rows = await connection.execute(select(offsets.c.partition, offsets.c.next_offset))
-            return {partition: next_offset for partition, next_offset in rows}
+            return {row.partition: row.next_offset for row in rows}
 
-    async def apply(
-        self, partition: int, start_offset: int, next_offset: int, records: Sequence[EventRecord]
-    ) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[EventRecord]) -> Applied | Fenced:
         async with self._turn, writing(self._database) as connection:
             stored, last_event_at = await self._stored_offset(connection, partition)
             if stored != start_offset:
@@ -91,8 +88,7 @@ class SqlProjectionStore:
         query = select(offsets.c.next_offset, offsets.c.last_event_at).where(offsets.c.partition == partition)
         row = (await connection.execute(query.with_for_update())).first()
         if row is None:
-            first = insert(offsets).values(partition=partition, next_offset=0).on_conflict_do_nothing()
-            await connection.execute(first)
+            await connection.execute(insert_once(connection.dialect, offsets, {"partition": partition, "next_offset": 0}))
             row = (await connection.execute(query.with_for_update())).one()
         return row[0], row[1]
 
@@ -111,12 +107,12 @@ class SqlProjectionStore:
             if row is not None:
                 handled[row.org_id, row.command_id] = row
         progress.settle()
-        await write_progress(connection, self._tables, progress)
-        await write_handled(connection, self._tables, handled.values())
-        changed = progress.changed_campaigns
+        await self._writing.write_progress(connection, progress)
+        await self._writing.write_handled(connection, handled.values())
+        changed = progress.changed_campaigns.values()
         if self._publishes:
-            shown = [(campaign.id, campaign.version) for campaign in changed.values() if campaign.shown]
-            await write_outbox(connection, partition, shown)
+            shown = [{"campaign_id": c.id, "partition": partition, "version": c.version} for c in changed if c.shown]
+            await self._writing.write_outbox(connection, shown)
         return len(changed)
 
     async def _forget(self, connection: AsyncConnection, partition: int, at: str) -> None:
@@ -124,14 +120,10 @@ class SqlProjectionStore:
         old = (table.c.partition == partition, table.c.first_at < forgotten_before(at))
         await connection.execute(delete(table).where(*old))
 
-    async def _move_offset(
-        self, connection: AsyncConnection, partition: int, next_offset: int, last_event_at: str | None
-    ) -> None:
+    async def _move_offset(self, connection: AsyncConnection, partition: int, next_offset: int, last_event_at: str | None) -> None:
         offsets = self._tables.offsets
         await connection.execute(
-            offsets.update()
-            .where(offsets.c.partition == partition)
-            .values(next_offset=next_offset, last_event_at=last_event_at)
+            offsets.update().where(offsets.c.partition == partition).values(next_offset=next_offset, last_event_at=last_event_at)
         )
 
     async def engine_snapshot(self, partition: int) -> EngineSnapshot:

@@ -152,9 +152,7 @@ def _calls(metadata: MetaData, prefix: str, suffix: str) -> Table:
         Column("analysis", TEXT),
         Column("updated_at", TEXT, nullable=False),
         Index(f"{prefix}calls_by_campaign{suffix}", "campaign_id", "position", unique=True),
-        Index(
-            f"{prefix}calls_active{suffix}", "partition", sqlite_where=text(ACTIVE_CALL), postgresql_where=text(ACTIVE_CALL)
-        ),
+        Index(f"{prefix}calls_active{suffix}", "partition", sqlite_where=text(ACTIVE_CALL), postgresql_where=text(ACTIVE_CALL)),
         Index(
             f"{prefix}calls_awaited{suffix}",
             "partition",

@@ -1,0 +1,1 @@
+"""The rules of the projections: what the log folds into, on both databases."""
