@@ -1,5 +1,6 @@
 """Owns one Kafka process: format, start, wait until it answers, stop, kill, start again on the same data."""
 
+import base64
 import os
 import shutil
 import signal
@@ -8,13 +9,34 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
-from infra.children import die_with_parent
+from infra.children import die_with_this_process
 
-_START_SECONDS = 60.0
+START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _HERE = Path(__file__).parent
 LIBS = Path(".kafka/libs")
+SINGLE_NODE = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.num.partitions": "8",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "8",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "broker.session.timeout.ms": "3000",  # after kill -9 the node waits this long for its own former session
+    "broker.heartbeat.interval.ms": "500",
+    "group.initial.rebalance.delay.ms": "0",
+    "offsets.retention.minutes": "43200",
+    "message.max.bytes": "2097152",
+}
+"""What a node that is a cluster by itself needs, whether it runs from the jars or in a container."""
 
 
 class BrokerError(Exception):
@@ -45,6 +67,7 @@ class Broker:
     controller_port: int
     libs: Path = LIBS
     process: "subprocess.Popen[bytes] | None" = field(default=None)
+    _log_begins: int = field(default=0, repr=False)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -55,10 +78,23 @@ class Broker:
         return self.directory / "broker.log"
 
     def start(self) -> None:
-        """Return once it answers; raises `BrokerError`."""
+        """Return once it answers; raises `BrokerError`. Does nothing when it runs."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        self.launch()
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if time.monotonic() > deadline:
+                self.kill()
+                raise BrokerError(f"the broker did not answer within {START_SECONDS:.0f} s (its log is {self.log_file})")
+            time.sleep(0.05)
+
+    def launch(self) -> None:
+        """Start the process without waiting until it answers; raises `BrokerError`."""
         for port in (self.port, self.controller_port):
             if port_is_open(port):
-                raise BrokerError(f"port {port} is in use: stop what listens there, or set KAFKA_PORT to another port")
+                name = "KAFKA_PORT" if port == self.port else "KAFKA_CONTROLLER_PORT"
+                raise BrokerError(f"port {port} is in use: stop what listens there, or set {name} to another port")
         java = _java()
         if not any(self.libs.glob("kafka_2.13-*.jar")):
             raise BrokerError(f"no Kafka jars in {self.libs}: run `make setup`")
@@ -67,15 +103,21 @@ class Broker:
         if not (self.directory / "data" / "meta.properties").exists():
             self._format(java, properties)
         with self.log_file.open("ab") as log:
+            self._log_begins = log.tell()
             self.process = subprocess.Popen(
                 [*java, "-Xmx512m", "-Xms256m", "-XX:+UseG1GC", *self._classpath(), "kafka.Kafka", str(properties)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_this_process(),
                 start_new_session=True,
             )
-        self._wait_until_it_answers()
+
+    def answers(self) -> bool:
+        """Whether it takes connections; raises `BrokerError` with the telling line of its log where it has ended."""
+        if self.process is None or self.process.poll() is not None:
+            raise BrokerError(f"the broker did not start: {self._last_line()} (its log is {self.log_file})")
+        return port_is_open(self.port)
 
     def stop(self) -> None:
         """Ask it to stop, and kill it if it does not."""
@@ -96,30 +138,17 @@ class Broker:
             self.process.wait()
             self.process = None
 
-    def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process is None or self.process.poll() is not None:
-                raise BrokerError(f"the broker did not start: {self._last_line()} (its log is {self.log_file})")
-            if port_is_open(self.port):
-                return
-            time.sleep(0.05)
-        self.kill()
-        raise BrokerError(f"the broker did not answer within {_START_SECONDS:.0f} s (its log is {self.log_file})")
-
     def _last_line(self) -> str:
-        lines = self.log_file.read_text(errors="replace").strip().splitlines() if self.log_file.exists() else []
+        lines = self.log_file.read_bytes()[self._log_begins :].decode(errors="replace").strip().splitlines()
         telling = [line for line in lines if "ERROR" in line or "Exception" in line]
         return (telling or lines or ["it said nothing"])[-1].strip()[:300]
 
     def _format(self, java: list[str], properties: Path) -> None:
         shutil.rmtree(self.directory / "data", ignore_errors=True)
-        identifier = subprocess.run(
-            [*java, *self._classpath(), "kafka.tools.StorageTool", "random-uuid"], capture_output=True, text=True, check=False
-        )
+        identifier = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
             [*java, *self._classpath(), "kafka.tools.StorageTool", "format", "--standalone",
-             "-t", identifier.stdout.strip(), "-c", str(properties)],
+             f"--cluster-id={identifier}", "-c", str(properties)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode != 0:
@@ -129,33 +158,14 @@ class Broker:
         return [f"-Dlog4j2.configurationFile={_HERE / 'log4j2.yaml'}", "-cp", f"{self.libs.resolve()}/*"]
 
     def _write_properties(self) -> Path:
+        own = {
+            "controller.quorum.bootstrap.servers": f"127.0.0.1:{self.controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "log.dirs": str(self.directory.resolve() / "data"),
+        }
         path = self.directory / "server.properties"
-        path.write_text(
-            "".join(
-                f"{key}={value}\n"
-                for key, value in {
-                    "process.roles": "broker,controller",
-                    "node.id": 1,
-                    "controller.quorum.bootstrap.servers": f"127.0.0.1:{self.controller_port}",
-                    "controller.listener.names": "CONTROLLER",
-                    "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-                    "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-                    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-                    "log.dirs": self.directory.resolve() / "data",
-                    "auto.create.topics.enable": "false",
-                    "offsets.topic.num.partitions": 8,
-                    "offsets.topic.replication.factor": 1,
-                    "transaction.state.log.num.partitions": 8,
-                    "transaction.state.log.replication.factor": 1,
-                    "transaction.state.log.min.isr": 1,
-                    "share.coordinator.state.topic.replication.factor": 1,
-                    "share.coordinator.state.topic.min.isr": 1,
-                    "group.initial.rebalance.delay.ms": 0,
-                    "offsets.retention.minutes": 43_200,
-                    "message.max.bytes": 2 * 1024 * 1024,
-                }.items()
-            )
-        )
+        path.write_text("".join(f"{key}={value}\n" for key, value in (SINGLE_NODE | own).items()))
         return path
 
 

@@ -44,7 +44,10 @@ async def _main(settings: AnySettings, main: Main[AnySettings]) -> None:
 
 
 async def until_stopped_or_failed(stop: asyncio.Event, *work: Awaitable[object]) -> None:
-    """Wait for `stop`; if any of `work` ends before, raise what it raised, or `RuntimeError` where it just returned."""
+    """Wait for `stop`; if any of `work` ends before, raise what it raised, or `RuntimeError` where it just returned.
+
+    All of `work` is cancelled, and has ended, when this returns or raises.
+    """
     stopping = asyncio.ensure_future(stop.wait())
     tasks = [asyncio.ensure_future(task) for task in work]
     try:
@@ -53,4 +56,6 @@ async def until_stopped_or_failed(stop: asyncio.Event, *work: Awaitable[object])
             await task
             raise RuntimeError("a part of the process ended by itself")
     finally:
-        stopping.cancel()
+        for waiting in (stopping, *tasks):
+            waiting.cancel()
+        await asyncio.gather(stopping, *tasks, return_exceptions=True)

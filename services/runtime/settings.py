@@ -3,7 +3,7 @@
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     topic_replication_factor: Annotated[int, Field(ge=1, le=7)] = 1
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = ""
     """Stands before every topic, group and transactional id, so that several stacks can share one cluster."""
+    start_from: Literal["earliest", "latest"] | None = None
+    """Where a consumer group goes on that has lost its place on a log whose beginning is gone; unset, that is an error."""
     data_dir: Path = Path(".data")
     database_url: str = ""
     """The read model; empty means SQLite in `data_dir`."""

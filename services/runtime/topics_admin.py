@@ -34,15 +34,14 @@ async def ensure_topics(settings: Settings) -> None:
     """Create what is missing; raises `StartupError` where an existing topic has other partitions or configuration, or no cluster answers.
 
     A group that has no place yet is put at offset 0 of a topic whose log still begins there: every record that was ever
-    written then comes to it. It is an error where the log's beginning is gone. Safe to run by several processes at once.
+    written then comes to it. Where the log's beginning is gone, START_FROM must say where to go on, or it is an error.
+    Safe to run by several processes at once.
     """
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         await admin.start()
     except (KafkaConnectionError, OSError) as error:
-        raise StartupError(
-            f"no Kafka answers at {settings.kafka_bootstrap_servers}: start one, or set KAFKA_BOOTSTRAP_SERVERS"
-        ) from error
+        raise StartupError(f"no Kafka answers at {settings.kafka_bootstrap_servers}: start one, or set KAFKA_BOOTSTRAP_SERVERS") from error
     try:
         await _create(admin, settings)
         await _check_partitions(admin, settings)
@@ -131,13 +130,16 @@ async def _place_group(settings: Settings, service: str, topics: Iterable[Topic]
             return
         beginnings = await consumer.beginning_offsets(missing)
         gone = [tp for tp in missing if beginnings[tp] > 0]
-        if gone:
+        if gone and settings.start_from is None:
             raise StartupError(
                 f"group {group_id} has no place on {gone[0].topic}/{gone[0].partition}, whose log begins at {beginnings[gone[0]]}: "
-                "records may be lost, so set the group's offset with kafka-consumer-groups to where it shall go on"
+                "records may be lost, so say with START_FROM=earliest or START_FROM=latest where it shall go on"
             )
+        places = dict.fromkeys(missing, 0)
+        if gone:
+            places |= await consumer.end_offsets(gone) if settings.start_from == "latest" else {tp: beginnings[tp] for tp in gone}
         try:
-            await consumer.commit(dict.fromkeys(missing, 0))
+            await consumer.commit(places)
         except KafkaError as error:
             if [tp for tp in missing if await consumer.committed(tp) is None]:
                 raise StartupError(f"group {group_id} can not be placed: {error}") from error

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.kafka.broker import Broker, free_port
+from infra.kafka.broker import SINGLE_NODE, Broker, free_port
 
-_IMAGE = "apache/kafka:4.3.1"
+IMAGE = "apache/kafka:4.3.1"
 
 
 @contextmanager
@@ -17,10 +17,8 @@ def running_broker(directory: Path) -> Iterator[str]:
     if named:
         yield named
     elif docker_answers():
-        from testcontainers.kafka import KafkaContainer  # noqa: PLC0415 - only where Docker is
-
-        with KafkaContainer(_IMAGE).with_kraft() as container:
-            yield str(container.get_bootstrap_server())
+        with _container(free_port()) as servers:
+            yield servers
     else:
         broker = Broker(directory, free_port(), free_port())
         broker.start()
@@ -30,10 +28,27 @@ def running_broker(directory: Path) -> Iterator[str]:
             broker.kill()
 
 
+@contextmanager
+def _container(port: int) -> Iterator[str]:
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+    properties = SINGLE_NODE | {
+        "controller.quorum.voters": "1@127.0.0.1:9093",
+        "listeners": f"PLAINTEXT://:{port},CONTROLLER://127.0.0.1:9093",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+    }
+    container = DockerContainer(IMAGE).with_bind_ports(port, port).waiting_for(LogMessageWaitStrategy("Kafka Server started"))
+    for name, value in properties.items():
+        container.with_env("KAFKA_" + name.upper().replace(".", "_"), value)
+    with container:
+        yield f"127.0.0.1:{port}"
+
+
 def docker_answers() -> bool:
     """Whether a Docker engine answers and has, or can pull, the broker's image."""
-    import docker  # noqa: PLC0415 - slow to import, and only asked here
-    from docker.errors import DockerException  # noqa: PLC0415
+    import docker
+    from docker.errors import DockerException
 
     try:
         client = docker.from_env(timeout=3)
@@ -41,10 +56,10 @@ def docker_answers() -> bool:
     except DockerException:
         return False
     try:
-        client.images.get(_IMAGE)
+        client.images.get(IMAGE)
     except DockerException:
         try:
-            client.images.pull(_IMAGE)
+            client.images.pull(IMAGE)
         except DockerException:
             return False
     return True

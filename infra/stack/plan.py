@@ -1,0 +1,68 @@
+"""Owns what the stack consists of: which processes, in which order, on which ports, with which environment."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Self
+
+from infra.kafka.broker import Broker, port_is_open
+from infra.stack.child import Child
+from infra.stack.errors import StackError
+from services.runtime.settings import Port, Settings
+
+SERVICES = ("simulator", "engine", "projector", "dialer", "api")
+"""In the order of starting; they are stopped the other way round."""
+BROKER_DIRECTORY = Path(".kafka/broker")
+
+
+class StackSettings(Settings):
+    """The stack's own settings beside those that it hands to every service."""
+
+    kafka_port: Port = 9092
+    kafka_controller_port: Port = 9093
+
+    def brings_its_own_broker(self) -> bool:
+        """Whether no cluster was named."""
+        return "kafka_bootstrap_servers" not in self.model_fields_set
+
+    def with_own_broker(self, broker: Broker) -> Self:
+        """The same settings, with this broker as the cluster."""
+        return self.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
+
+
+def port_of(settings: Settings, service: str) -> int:
+    """The port that the service listens on."""
+    port: int = getattr(settings, f"{service}_port")
+    return port
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """This process's environment, with the shared settings spelled out, so that every service reads the same ones."""
+    shared = {name.upper(): getattr(settings, name) for name in Settings.model_fields}
+    spelled = {name: str(value) for name, value in shared.items() if value is not None}
+    return os.environ | spelled | {"PYTHONUNBUFFERED": "1"}
+
+
+def children_of(settings: Settings, **more_environment: str) -> dict[str, Child]:
+    """One child for each service, none of them started."""
+    environment = environment_of(settings) | more_environment
+    return {
+        service: Child(
+            name=service,
+            command=(sys.executable, "-m", f"services.{service}"),
+            environment=environment,
+            log_file=settings.data_dir / "logs" / f"{service}.log",
+            ready_url=f"http://{settings.host}:{port_of(settings, service)}/health/ready",
+        )
+        for service in SERVICES
+    }
+
+
+def require_free_ports(settings: Settings) -> None:
+    """Raise `StackError` where somebody else listens on the port of a service."""
+    for service in SERVICES:
+        port = port_of(settings, service)
+        if port_is_open(port):
+            raise StackError(
+                f"port {port} of the {service} is in use: stop what listens there, or set {service.upper()}_PORT to another port"
+            )
