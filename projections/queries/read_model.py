@@ -1,0 +1,118 @@
+"""Owns what the API asks of the read model, and its adapter in SQL; a database that is away is one error."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Protocol
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from projections.campaign_progress.rows import CampaignRow
+from projections.queries.calls import read_call, read_calls_from, read_contacts_page, read_newest_calls
+from projections.queries.campaigns import read_campaign, read_campaigns_page
+from projections.queries.views import CallDetail, CallView, CampaignsQuery, ContactOrder, Page, Rejection
+from projections.store.engine import reading
+from projections.store.tables import handled_commands, offsets
+
+
+class ReadModelAwayError(Exception):
+    """The read model's database does not answer, or holds no tables yet. Retriable."""
+
+
+class CallsReplacedError(Exception):
+    """The campaign's calls were replaced while they were read page by page. Retriable: read the campaign anew."""
+
+
+class ReadModel(Protocol):
+    """Rows as of one moment for each call of a method; each raises `ReadModelAwayError`."""
+
+    async def campaign(self, org_id: str, campaign_id: str, *, deleted: bool = False) -> CampaignRow | None:
+        """The org's campaign, once its contacts were complete; a deleted one only where `deleted` asks for it."""
+
+    async def campaigns(self, query: CampaignsQuery) -> Page[CampaignRow]:
+        """A page of the org's campaigns."""
+
+    async def calls_from(self, campaign: CampaignRow, position: int, limit: int) -> list[CallView]:
+        """Up to `limit` calls from `position` on; raises `CallsReplacedError` if the campaign's contacts are others by now."""
+
+    async def newest_calls(self, org_id: str, campaign_id: str, limit: int) -> list[CallDetail] | None:
+        """The campaign's calls, last position first; None where the org has no such campaign."""
+
+    async def call(self, org_id: str, call_id: str) -> CallDetail | None:
+        """The org's call, or None."""
+
+    async def contacts(
+        self, org_id: str, campaign_id: str, statuses: Sequence[str], order: ContactOrder, page: int, limit: int
+    ) -> Page[CallView] | None:
+        """A page of the campaign's contacts; None where the org has no such campaign."""
+
+    async def next_offsets(self) -> dict[int, int]:
+        """By partition, the offset of the first event that is not in the rows."""
+
+    async def rejection(self, org_id: str, command_id: str) -> Rejection | None:
+        """What the command was told when it was rejected first; None where it was not, or is not known."""
+
+
+class SqlReadModel:
+    """A `ReadModel` over the tables that the projector writes; every read is one short transaction."""
+
+    def __init__(self, database: AsyncEngine) -> None:
+        self._database = database
+
+    async def campaign(self, org_id: str, campaign_id: str, *, deleted: bool = False) -> CampaignRow | None:
+        async with self._reading() as connection:
+            return await read_campaign(connection, org_id, campaign_id, deleted)
+
+    async def campaigns(self, query: CampaignsQuery) -> Page[CampaignRow]:
+        async with self._reading() as connection:
+            return await read_campaigns_page(connection, query)
+
+    async def calls_from(self, campaign: CampaignRow, position: int, limit: int) -> list[CallView]:
+        async with self._reading() as connection:
+            first_position, views = await read_calls_from(connection, campaign.id, position, limit)
+        if first_position != campaign.first_position:
+            raise CallsReplacedError(campaign.id)
+        return views
+
+    async def newest_calls(self, org_id: str, campaign_id: str, limit: int) -> list[CallDetail] | None:
+        async with self._reading() as connection:
+            return await read_newest_calls(connection, org_id, campaign_id, limit)
+
+    async def call(self, org_id: str, call_id: str) -> CallDetail | None:
+        async with self._reading() as connection:
+            return await read_call(connection, org_id, call_id)
+
+    async def contacts(
+        self, org_id: str, campaign_id: str, statuses: Sequence[str], order: ContactOrder, page: int, limit: int
+    ) -> Page[CallView] | None:
+        async with self._reading() as connection:
+            return await read_contacts_page(connection, org_id, campaign_id, statuses, order, page, limit)
+
+    async def next_offsets(self) -> dict[int, int]:
+        async with self._reading() as connection:
+            rows = await connection.execute(select(offsets.c.partition, offsets.c.next_offset))
+            return {row.partition: row.next_offset for row in rows}
+
+    async def rejection(self, org_id: str, command_id: str) -> Rejection | None:
+        table = handled_commands.c
+        async with self._reading() as connection:
+            query = select(table.rejection).where(table.org_id == org_id, table.command_id == command_id)
+            text = (await connection.execute(query)).scalar_one_or_none()
+        data = {} if text is None else orjson.loads(text)
+        return Rejection(data["reason"], data["messages"]) if "messages" in data else None
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        with _database_faults():
+            async with reading(self._database) as connection:
+                yield connection
+
+
+@contextmanager
+def _database_faults() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise ReadModelAwayError("the read model's database does not answer") from error

@@ -1,0 +1,1 @@
+"""Speaks HTTP: takes commands, answers from the read model, receives the providers' callbacks."""

@@ -1,0 +1,31 @@
+"""Owns the API's own settings."""
+
+from typing import Annotated
+
+from pydantic import Field
+from sqlalchemy.engine import make_url
+
+from services.runtime.settings import Settings
+
+
+class ApiSettings(Settings):
+    """Spans are in seconds; what the contract fixes is only the default."""
+
+    duplicate_window_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
+    """For how long an equal request joins one that was fully answered; 0: it does not (contract, "Repeats by the SDKs")."""
+    v1_calls_as_strings: bool = False
+    """Whether the values of `calls` are JSON strings, as some clients expect, instead of objects."""
+    api_hold_seconds: Annotated[float, Field(gt=0, le=55)] = 50
+    """How long a request is held until its command's outcome is known; the SDKs give up after 60."""
+    api_read_model_patience_seconds: Annotated[float, Field(gt=0)] = 10
+    """How long an answer waits for the read model to know an outcome before it is built from the events."""
+    api_max_writes: Annotated[int, Field(ge=1)] = 1_000
+    """How many commands may wait for their outcome at once; beyond that 503."""
+    api_max_large_bodies: Annotated[int, Field(ge=1)] = 3
+    """How many bodies above 1 MiB are held in memory at once; more wait to be read."""
+
+    def own_store_url(self) -> str:
+        """The database of keys and remembered requests: beside the read model on PostgreSQL, a file of its own otherwise."""
+        if self.database_url and make_url(self.database_url).get_backend_name() != "sqlite":
+            return self.database_url
+        return f"sqlite+aiosqlite:///{self.data_dir / 'api.sqlite'}"
