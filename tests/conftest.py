@@ -1,16 +1,18 @@
 """Fixtures that every test may ask for; servers are started once a session and only when a test asks."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from infra.kafka.broker import free_port
+from infra.kafka.broker import Broker, free_port
 from services.runtime.settings import Settings
 from tests.support.kafka import running_broker
 from tests.support.postgres import fresh_database, running_postgres
+from tests.support.stack import RunningStack, running_stack
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +59,31 @@ def settings(kafka: str, tmp_path: Path) -> Settings:
         dialer_port=free_port(),
         simulator_port=free_port(),
     )
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A running broker from the jars that belongs to the test alone, which may kill it."""
+    broker = Broker(tmp_path / "broker", free_port(), free_port())
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+async def start_stack(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[RunningStack]]]:
+    """Starts all services: `await start_stack(ORG_CONCURRENCY_LIMIT="5")`, or with `broker=own_broker` on that broker."""
+    async with AsyncExitStack() as running:
+
+        async def start(*, broker: Broker | None = None, **environment: str) -> RunningStack:
+            servers = settings.kafka_bootstrap_servers if broker is None else broker.bootstrap_servers
+            own = settings.model_copy(update={"kafka_bootstrap_servers": servers})
+            return await running.enter_async_context(running_stack(own, broker, **environment))
+
+        yield start
+
+
+@pytest.fixture
+async def stack(start_stack: Callable[..., Awaitable[RunningStack]]) -> RunningStack:
+    """All services as they are by default, as processes on the session's broker."""
+    return await start_stack()

@@ -12,10 +12,14 @@ MAY_IMPORT = {
     "infra": {"infra", "services", "events"},
     "tests": set(OURS),
 }
-IMPURE_MODULES = frozenset(
-    "aiofiles aiohttp aiokafka aiosqlite asyncio asyncpg concurrent faust glob httpx http io logging mode multiprocessing os pathlib random "
-    "requests secrets select shutil signal socket sqlalchemy sqlite3 ssl subprocess sys tempfile threading time urllib".split()
-)
+READ_OR_WRITE_THE_DATABASE = ("projections.store", "projections.queries")
+# fmt: off
+IMPURE_MODULES = frozenset({
+    "aiofiles", "aiohttp", "aiokafka", "aiosqlite", "asyncio", "asyncpg", "concurrent", "faust", "glob", "httpx", "http",
+    "io", "logging", "mode", "multiprocessing", "os", "pathlib", "random", "requests", "secrets", "select", "shutil",
+    "signal", "socket", "sqlalchemy", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib",
+})
+# fmt: on
 IMPURE_NAMES = frozenset({"open", "input", "print", "eval", "exec", "getenv", "uuid1", "uuid4", "urandom"})
 CLOCK_READS = frozenset({"now", "utcnow", "today"})
 NOT_ON_IMPORT = frozenset({"open", "print", "getenv", "run", "connect", "create_async_engine", "create_engine", "Application", "App"})
@@ -43,11 +47,9 @@ class Module:
 
 def is_pure(name: str) -> bool:
     """Whether the module belongs to the core that knows no I/O, clock, randomness or environment."""
-    return (
-        is_in(name, "events")
-        or is_in(name, "services.engine.decider")
-        or (is_in(name, "projections") and not is_in(name, "projections.store"))
-    )
+    if is_in(name, "projections"):
+        return not any(is_in(name, package) for package in READ_OR_WRITE_THE_DATABASE)
+    return is_in(name, "events") or is_in(name, "services.engine.decider")
 
 
 def is_in(name: str, package: str) -> bool:
