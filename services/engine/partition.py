@@ -93,7 +93,7 @@ class PartitionEngine:
             batch = handler.batch(self.clock.now())
             if batch:
                 await self.log.commit(batch)
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)
             if not handler.waiting:
                 wait = 0.0 if handler.state.stirred else self._wait_seconds(handler.state.deadlines.next_at())
                 handler.waiting.extend(await self.log.poll(wait, MAX_RECORDS))

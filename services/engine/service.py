@@ -25,12 +25,14 @@ class Workers(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
     new_engine: Callable[[int], PartitionEngine]
     failed: "asyncio.Future[None]"
     tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    assigned: bool = False
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Stop every task: under the eager protocol all partitions are given back before new ones are assigned."""
         await self.stop()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self.assigned = True
         tps = set(assigned)
         if tps:
             self.consumer.pause(*tps)

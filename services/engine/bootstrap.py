@@ -1,0 +1,95 @@
+"""Owns how the engine is wired: its clients, one partition engine for each assignment, health and metrics."""
+
+import asyncio
+import logging
+import secrets
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer
+from prometheus_client import CollectorRegistry, Gauge
+
+from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS
+from services.engine.kafka_log import KafkaPartitionLog
+from services.engine.partition import PartitionEngine
+from services.engine.ports import Snapshots
+from services.engine.service import Workers
+from services.engine.settings import EngineSettings
+from services.runtime.clock import Clock
+from services.runtime.kafka import make_consumer, make_producer, partition_of
+
+GROUP = "engine"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Which of the assigned partitions are taken over."""
+
+    registry: CollectorRegistry
+    taken: set[int] = field(default_factory=set)
+    gauge: Gauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gauge = Gauge("ringfold_engine_partitions", "Partitions that this process has taken over", registry=self.registry)
+
+    def mark(self, partition: int, ready: bool) -> None:
+        (self.taken.add if ready else self.taken.discard)(partition)
+        self.gauge.set(len(self.taken))
+
+
+@dataclass(slots=True)
+class Engine:
+    """The engine of one process, with everything from outside as an argument."""
+
+    settings: EngineSettings
+    snapshots: Snapshots
+    clock: Clock
+    readiness: Readiness
+    workers: Workers | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; raises what ended a partition."""
+        async with AsyncExitStack() as stack:
+            consumer = make_consumer(self.settings, group_id=self.settings.group_id(GROUP), max_poll_interval_ms=300_000)
+            await consumer.start()
+            stack.push_async_callback(consumer.stop)
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.workers = Workers(consumer, lambda partition: self._partition(consumer, partition), failed)
+            stack.push_async_callback(self.workers.stop)
+            topics = [self.settings.topic_name(topic) for topic in (CALL_COMMANDS, CAMPAIGN_COMMANDS)]
+            consumer.subscribe(topics, listener=self.workers)
+            stopping = asyncio.ensure_future(stop.wait())
+            stack.callback(stopping.cancel)
+            await asyncio.wait([stopping, failed], return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                failed.result()
+
+    def _partition(self, consumer: AIOKafkaConsumer, partition: int) -> PartitionEngine:
+        settings = self.settings
+        log = KafkaPartitionLog(
+            partition=partition,
+            group_id=settings.group_id(GROUP),
+            consumer=consumer,
+            new_producer=lambda: make_producer(settings, transactional_id=f"engine-{partition}"),
+            new_reader=lambda: make_consumer(settings),
+            name_of=settings.topic_name,
+            partition_of=lambda org_id: partition_of(org_id, settings.topic_partitions),
+        )
+        return PartitionEngine(
+            partition=partition,
+            log=log,
+            snapshots=self.snapshots,
+            clock=self.clock,
+            policy=settings.policy(),
+            nonce=lambda: secrets.token_hex(8),
+            on_ready=self.readiness.mark,
+        )
+
+    async def problem(self) -> str | None:
+        """What is missing for readiness: assigned partitions that are not taken over yet."""
+        if self.workers is None:
+            return "not in the group yet"
+        waiting = sorted(set(self.workers.tasks) - self.readiness.taken)
+        return f"partitions not taken over: {waiting}" if waiting else None if self.workers.assigned else "no assignment yet"
