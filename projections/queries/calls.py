@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from projections.campaign_progress.rows import CAMPAIGN_COLUMNS, CampaignRow
@@ -26,9 +26,7 @@ CONTACT_STATUSES = (
 async def read_calls_from(connection: AsyncConnection, campaign_id: str, position: int, limit: int) -> tuple[int | None, list[CallView]]:
     """The campaign's first position now (None if it is gone), and up to `limit` calls from `position` on, in order."""
     first = (await connection.execute(select(campaigns.c.first_position).where(campaigns.c.id == campaign_id))).scalar_one_or_none()
-    query = (
-        select(*_VIEW).where(calls.c.campaign_id == campaign_id, calls.c.position >= position).order_by(calls.c.position).limit(limit)
-    )
+    query = select(*_VIEW).where(calls.c.campaign_id == campaign_id, calls.c.position >= position).order_by(calls.c.position).limit(limit)
     return first, [CallView(*row) for row in await connection.execute(query)]
 
 

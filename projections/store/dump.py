@@ -11,9 +11,10 @@ from projections.store.tables import LIVE, Tables
 
 
 async def dump(database: AsyncEngine, tables: Tables = LIVE) -> AsyncIterator[bytes]:
-    """One JSON array of the columns' values, a line, for each campaign, call and handled command, each table in the order of its key, read in one transaction.
+    """A line for each campaign, call and handled command, a JSON array of the columns' values, in the order of the tables' keys.
 
-    The offsets are left out: how far a batch reached beyond its last record depends on where the fetch was cut.
+    Read in one transaction. The offsets are left out: how far a batch reached beyond its last record depends on where the
+    fetch was cut.
     """
     async with reading(database) as connection:
         for table in (tables.campaigns, tables.calls, tables.handled_commands):

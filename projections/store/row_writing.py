@@ -43,9 +43,9 @@ class RowWriting:
         self._new_call = _compile(_insert(dialect, calls), dialect, calls.columns.keys())
         changed = update(calls).where(calls.c.id == bindparam(_KEY)).values({c: bindparam(c) for c in CALL_STATE_COLUMNS})
         self._changed_call = _compile(changed, dialect)
-        self._campaign = _upsert(tables.campaigns, dialect)
-        self._handled = _upsert(tables.handled_commands, dialect)
-        self._outbox = _upsert(outbox, dialect)
+        self._campaign = upsert(tables.campaigns, dialect)
+        self._handled = upsert(tables.handled_commands, dialect)
+        self._outbox = upsert(outbox, dialect)
         self._campaign_values = self._campaign.values_of()
         self._handled_values = self._handled.values_of()
         self._contact_values, self._state_values = _split(self._new_call.parameters)
@@ -92,7 +92,8 @@ def insert_once(dialect: Dialect, table: Table, values: Mapping[str, Any]) -> Ex
     return _insert(dialect, table).values(**values).on_conflict_do_nothing()
 
 
-def _upsert(table: Table, dialect: Dialect) -> BulkStatement:
+def upsert(table: Table, dialect: Dialect) -> BulkStatement:
+    """Insert rows given as tuples in the order of the table's columns; one with the same key is overwritten."""
     statement = _insert(dialect, table)
     keys = [column.name for column in table.primary_key]
     moved = {name: statement.excluded[name] for name in table.columns.keys() if name not in keys}  # noqa: SIM118 - no dict

@@ -1,8 +1,8 @@
 """Owns the read model in SQL: `ProjectionStore` on SQLite or PostgreSQL through SQLAlchemy Core."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -46,8 +46,14 @@ class SqlProjectionStore:
     def database(self) -> AsyncEngine:
         return self._database
 
-    async def ensure_schema(self) -> None:
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A write transaction, when it is this process's turn."""
         async with self._turn, writing(self._database) as connection:
+            yield connection
+
+    async def ensure_schema(self) -> None:
+        async with self.writing() as connection:
             if not self._is_sqlite:
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))
             await connection.run_sync(bookkeeping.create_all)
@@ -55,7 +61,7 @@ class SqlProjectionStore:
 
     async def check_identity(self, fold_version: int, cluster_id: str, topic_id: str) -> None:
         given = {"fold version": str(fold_version), "cluster id": cluster_id, "topic id": topic_id}
-        async with self._turn, writing(self._database) as connection:
+        async with self.writing() as connection:
             for name, value in given.items():
                 await connection.execute(insert_once(connection.dialect, meta, {"name": name, "value": value}))
             stored = {row.name: row.value for row in await connection.execute(select(meta))}
@@ -72,7 +78,7 @@ class SqlProjectionStore:
             return {row.partition: row.next_offset for row in rows}
 
     async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[EventRecord]) -> Applied | Fenced:
-        async with self._turn, writing(self._database) as connection:
+        async with self.writing() as connection:
             stored, last_event_at = await self._stored_offset(connection, partition)
             if stored != start_offset:
                 return Fenced(stored)

@@ -1,0 +1,78 @@
+"""Owns `rebuild`: fold the whole log into fresh tables, and put them in place of the live ones in one write transaction."""
+
+import asyncio
+import logging
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from events.codec import read_event
+from events.topics import CAMPAIGN_EVENTS
+from projections.store.engine import open_database
+from projections.store.generations import fresh_tables, swap_in
+from projections.store.port import Fenced
+from projections.store.sql_store import SqlProjectionStore
+from services.projector.consumer_thread import MAX_RECORDS
+from services.projector.folding import FOLD_VERSION
+from services.projector.log_identity import log_identity
+from services.runtime.kafka import make_consumer
+from services.runtime.settings import Settings
+from services.runtime.topics_admin import ensure_topics
+
+_POLL_MS = 200
+
+_log = logging.getLogger(__name__)
+
+
+async def rebuild(settings: Settings, stop: asyncio.Event) -> None:
+    """Until the fresh tables are the live ones, or `stop`, which leaves the live ones as they are.
+
+    The live projector and the readers may go on meanwhile. Publishes nothing: what the live projector had not told
+    `campaign-state` yet, it tells after the swap.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await ensure_topics(settings)
+    topic = settings.topic_name(CAMPAIGN_EVENTS)
+    cluster_id, topic_id = await log_identity(settings, topic)
+    database = open_database(settings.read_model_url())
+    reader = make_consumer(settings, max_poll_records=MAX_RECORDS)
+    try:
+        await SqlProjectionStore(database).ensure_schema()
+        fresh = await fresh_tables(database)
+        store = SqlProjectionStore(database, fresh, publishes=False)
+        await store.ensure_schema()
+        await reader.start()
+        partitions = [TopicPartition(topic, number) for number in range(settings.topic_partitions)]
+        reader.assign(partitions)
+        await reader.seek_to_beginning(*partitions)
+        offsets = dict.fromkeys(partitions, 0)
+        while not stop.is_set():
+            await _fold_up_to(reader, store, offsets, await reader.end_offsets(partitions), stop)
+            identity = {"fold version": str(FOLD_VERSION), "cluster id": cluster_id, "topic id": topic_id}
+            if not stop.is_set() and await swap_in(database, fresh, identity):
+                _log.info("the rebuilt read model is live", extra={"action": "rebuild", "offsets": sum(offsets.values())})
+                return
+    finally:
+        await reader.stop()
+        await database.dispose()
+
+
+async def _fold_up_to(
+    reader: AIOKafkaConsumer,
+    store: SqlProjectionStore,
+    offsets: dict[TopicPartition, int],
+    ends: dict[TopicPartition, int],
+    stop: asyncio.Event,
+) -> None:
+    while not stop.is_set() and any(offsets[partition] < end for partition, end in ends.items()):
+        fetched = await reader.getmany(timeout_ms=_POLL_MS, max_records=MAX_RECORDS)
+        for partition in offsets:
+            records = fetched.get(partition, [])
+            position = max(await reader.position(partition), offsets[partition])
+            if position == offsets[partition]:
+                continue
+            events = [read_event(record.value) for record in records]
+            outcome = await store.apply(partition.partition, offsets[partition], position, events)
+            if isinstance(outcome, Fenced):
+                raise RuntimeError("another rebuild writes the same tables")
+            offsets[partition] = position
