@@ -195,5 +195,3 @@ COMMANDS: dict[str, type[CommandData]] = {
         ReportCall,
     )
 }
-
-

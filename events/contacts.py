@@ -1,7 +1,7 @@
 """Owns who is called: the customer as the contract takes one, and the dial plan (contract, "Requests")."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from pydantic import Field, StringConstraints, model_validator
@@ -74,5 +74,3 @@ class DialPlanEntry(Wire):
 
     phone_number_id: NonEmpty
     customers: Annotated[list[Customer], Field(min_length=1)]
-
-

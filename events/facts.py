@@ -12,9 +12,7 @@ from events.contacts import Customer
 from events.instants import Instant
 from events.wire import Attempt, EndedReason, Identifier, NonEmpty, Opaque, WholeNumber, Wire
 
-CampaignEndedReason = Literal[
-    "campaign.ended.success", "campaign.scheduled.ended-by-user", "campaign.in-progress.ended-by-user"
-]
+CampaignEndedReason = Literal["campaign.ended.success", "campaign.scheduled.ended-by-user", "campaign.in-progress.ended-by-user"]
 RejectionReason = Literal["invalid", "not-found", "state-forbids", "limit-exceeded", "contacts-incomplete", "internal-error"]
 
 
@@ -271,7 +269,10 @@ class CommandRejected(Fact):
 
 
 class CommandHadNoEffect(Fact):
-    """A user's command changed nothing: its id was handled before (`firstType` and `firstAt` name what it yielded then), or nothing was left to do."""
+    """A user's command changed nothing: nothing was left to do, or its id was handled before.
+
+    Then `firstType` and `firstAt` name what it yielded at first.
+    """
 
     type_name = "CommandHadNoEffect.v1"
     answers_user = True
@@ -314,5 +315,3 @@ FACTS: dict[str, type[Fact]] = {
 }
 
 ANSWERS_USER: frozenset[str] = frozenset(name for name, fact in FACTS.items() if fact.answers_user)
-
-

@@ -1,8 +1,10 @@
 """Runs the engine: `python -m services.engine`."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
-from projections.store.engine import Database
+from projections.store.engine import open_database
+from projections.store.sql_store import SqlProjectionStore
 from services.engine.bootstrap import Engine, Readiness
 from services.engine.settings import EngineSettings
 from services.runtime.clock import SystemClock
@@ -11,10 +13,22 @@ from services.runtime.process import run_service
 from services.runtime.topics_admin import ensure_topics
 
 
-async def _main(settings: EngineSettings, stop: asyncio.Event) -> None:
+async def serve_engine(settings: EngineSettings, stop: asyncio.Event) -> None:
+    """Run the partitions that the group assigns until `stop`; raises what ended one of them."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     await ensure_topics(settings)
-    raise NotImplementedError
+    async with AsyncExitStack() as stack:
+        database = open_database(settings.read_model_url())
+        stack.push_async_callback(database.dispose)
+        store = SqlProjectionStore(database)
+        await store.ensure_schema()
+        health = Health()
+        engine = Engine(settings, store, SystemClock(), Readiness(health.registry))
+        health.checks["partitions"] = engine.problem
+        runner = await serve_health(health, settings.host, settings.engine_port)
+        stack.push_async_callback(runner.cleanup)
+        await engine.run(stop)
 
 
 if __name__ == "__main__":
-    run_service(EngineSettings, _main)
+    run_service(EngineSettings, serve_engine)

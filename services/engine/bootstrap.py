@@ -17,6 +17,7 @@ from services.engine.service import Workers
 from services.engine.settings import EngineSettings
 from services.runtime.clock import Clock
 from services.runtime.kafka import make_consumer, make_producer, partition_of
+from services.runtime.process import until_stopped_or_failed
 
 GROUP = "engine"
 
@@ -55,16 +56,12 @@ class Engine:
             consumer = make_consumer(self.settings, group_id=self.settings.group_id(GROUP), max_poll_interval_ms=300_000)
             await consumer.start()
             stack.push_async_callback(consumer.stop)
-            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            failed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self.workers = Workers(consumer, lambda partition: self._partition(consumer, partition), failed)
             stack.push_async_callback(self.workers.stop)
             topics = [self.settings.topic_name(topic) for topic in (CALL_COMMANDS, CAMPAIGN_COMMANDS)]
             consumer.subscribe(topics, listener=self.workers)
-            stopping = asyncio.ensure_future(stop.wait())
-            stack.callback(stopping.cancel)
-            await asyncio.wait([stopping, failed], return_when=asyncio.FIRST_COMPLETED)
-            if failed.done():
-                failed.result()
+            await until_stopped_or_failed(stop, failed)
 
     def _partition(self, consumer: AIOKafkaConsumer, partition: int) -> PartitionEngine:
         settings = self.settings

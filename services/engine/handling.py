@@ -101,6 +101,4 @@ class Handler:
         if not command.data.from_user:
             return []
         message = "deciding on this command failed twice; it stands on the dead-letter topic"
-        return [
-            reject(command.org_id, command.id, command.data.type_name, command.campaign_id, now, "internal-error", [message])
-        ]
+        return [reject(command.org_id, command.id, command.data.type_name, command.campaign_id, now, "internal-error", [message])]

@@ -130,8 +130,7 @@ class KafkaPartitionLog:
         for record, key in batch.forwarded:
             partition = self._partition_of(key.decode())
             sends.append(await producer.send(self._name_of(record.topic), record.value, key, partition, headers=list(record.headers)))
-        for letter in batch.dead:
-            sends.append(await self._send_dead(producer, letter))
+        sends += [await self._send_dead(producer, letter) for letter in batch.dead]
         return sends
 
     async def _send_dead(self, producer: AIOKafkaProducer, letter: DeadLetter) -> "asyncio.Future[object]":

@@ -23,7 +23,7 @@ class Workers(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
 
     consumer: AIOKafkaConsumer
     new_engine: Callable[[int], PartitionEngine]
-    failed: "asyncio.Future[None]"
+    failed: "asyncio.Future[bool]"
     tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     assigned: bool = False
 

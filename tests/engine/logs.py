@@ -184,8 +184,8 @@ class KafkaLog:
             consumer.seek(tp, 0)
             found: list[tuple[bytes | None, dict[str, bytes]]] = []
             while await consumer.position(tp) < end:
-                for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
-                    found.append((record.value, dict(record.headers)))
+                records = (await consumer.getmany(tp, timeout_ms=500)).get(tp, ())
+                found += [(record.value, dict(record.headers)) for record in records]
             return found
         finally:
             await consumer.stop()

@@ -16,11 +16,13 @@ from tests.engine.given import World, draft, through_the_log
 _LIMIT = 3
 _ORGS = ("org-1", "org-2")
 
+_OUTCOMES = st.sampled_from(["placed", "refused", "not-placed", "unknown", "skipped"])
+
 _steps = st.lists(
     st.one_of(
         st.tuples(st.just("create"), st.sampled_from(_ORGS), st.integers(1, 5), st.integers(1, 3), st.booleans()),
         st.tuples(st.just("claim"), st.integers(0, 9), st.sampled_from(["a", "b"]), st.booleans()),
-        st.tuples(st.just("outcome"), st.integers(0, 9), st.sampled_from(["a", "b"]), st.sampled_from(["placed", "refused", "not-placed", "unknown", "skipped"])),
+        st.tuples(st.just("outcome"), st.integers(0, 9), st.sampled_from(["a", "b"]), _OUTCOMES),
         st.tuples(st.just("report"), st.integers(0, 9), st.sampled_from(["ringing", "in-progress", "forwarding", "ended"]), st.booleans()),
         st.tuples(st.just("user"), st.integers(0, 4), st.sampled_from(["stop", "pause", "resume", "archive", "delete", "name", "plan"])),
         st.tuples(st.just("wait"), st.sampled_from([1, 60, 600, 4_000])),

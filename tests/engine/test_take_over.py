@@ -143,9 +143,7 @@ async def run_until_created(world: LogWorld, *ids: str) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("before", [True, False])
-async def test_whatever_step_an_owner_dies_at_its_successor_makes_each_command_fact_once(
-    world: LogWorld, step: str, before: bool
-) -> None:
+async def test_whatever_step_an_owner_dies_at_its_successor_makes_each_command_fact_once(world: LogWorld, step: str, before: bool) -> None:
     await ask(world, "a", "b")
     dying = Dying(await world.new_owner(), step, before)
     with pytest.raises(Killed):

@@ -83,7 +83,10 @@ def test_ten_thousand_customers_and_no_more() -> None:
     assert broken(CampaignDraft, body) == ["at most 10000 customers are taken at once, 10001 were given"]
 
 
-@pytest.mark.parametrize(("value", "taken"), [(1, True), (500, True), (10.0, True), (0, False), (501, False), (1.5, False), ("10", False), (True, False)])
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [(1, True), (500, True), (10.0, True), (0, False), (501, False), (1.5, False), ("10", False), (True, False)],
+)
 def test_max_concurrency_is_a_whole_number_from_1_to_500(value: Any, taken: bool) -> None:
     if taken:
         assert CampaignDraft.model_validate(draft(maxConcurrency=value)).max_concurrency == int(value)
@@ -95,7 +98,10 @@ def test_pre_dial_needs_a_server() -> None:
     assert broken(CampaignDraft, draft(predialPlan={})) == ["predialPlan needs server.url, which is asked before each call"]
 
 
-@pytest.mark.parametrize("plan", [{}, {"earliestAt": "2030-01-01T00:00:00"}, {"earliestAt": "2030-01-01"}, {"latestAt": "2030-01-01T00:00:00Z"}, {"earliestAt": 5}])
+@pytest.mark.parametrize(
+    "plan",
+    [{}, {"earliestAt": "2030-01-01T00:00:00"}, {"earliestAt": "2030-01-01"}, {"latestAt": "2030-01-01T00:00:00Z"}, {"earliestAt": 5}],
+)
 def test_a_schedule_needs_an_earliest_instant_with_an_offset(plan: dict[str, Any]) -> None:
     assert broken(CampaignDraft, draft(schedulePlan=plan))[0].startswith("schedulePlan.earliestAt")
 

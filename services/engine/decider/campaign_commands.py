@@ -17,9 +17,7 @@ def _shown(state: PartitionState, command: Command) -> CampaignState | None:
     return campaign if campaign is not None and campaign.complete else None
 
 
-def update_campaign(
-    state: PartitionState, command: Command, data: commands.UpdateCampaign, now: datetime, policy: Policy
-) -> list[Event]:
+def update_campaign(state: PartitionState, command: Command, data: commands.UpdateCampaign, now: datetime, policy: Policy) -> list[Event]:
     """The edit, then the stop, or one message for each field that the campaign's state forbids to change."""
     campaign = _shown(state, command)
     if campaign is None:
@@ -58,9 +56,7 @@ def _edited(
 ) -> list[Event]:
     replaces = data.dial_plan is not None
     has_dial_plan = True if replaces else False if data.phone_number_id is not None and campaign.has_dial_plan else None
-    updated = facts.CampaignUpdated.model_validate(
-        {**edits, "has_dial_plan": has_dial_plan, "replaces_contacts": replaces or None}
-    )
+    updated = facts.CampaignUpdated.model_validate({**edits, "has_dial_plan": has_dial_plan, "replaces_contacts": replaces or None})
     events = [fact(command, now, updated, campaign.id)]
     if replaces:
         scheduled = contacts(command, now, campaign.id, campaign.total, None, data.dial_plan)
@@ -68,9 +64,7 @@ def _edited(
     return events
 
 
-def stop_campaign(
-    state: PartitionState, command: Command, data: commands.StopCampaign, now: datetime, policy: Policy
-) -> list[Event]:
+def stop_campaign(state: PartitionState, command: Command, data: commands.StopCampaign, now: datetime, policy: Policy) -> list[Event]:
     """`CampaignEnded` or `CampaignCancelled` at once; stopping what is over has no effect."""
     campaign = _shown(state, command)
     if campaign is None:
@@ -78,9 +72,7 @@ def stop_campaign(
     return nothing_to_change(command, now) if campaign.is_over else stopped(campaign, command, now, data.status)
 
 
-def pause_campaign(
-    state: PartitionState, command: Command, data: commands.PauseCampaign, now: datetime, policy: Policy
-) -> list[Event]:
+def pause_campaign(state: PartitionState, command: Command, data: commands.PauseCampaign, now: datetime, policy: Policy) -> list[Event]:
     """No claim is granted and no call queued from here on; calls under way finish."""
     campaign = _shown(state, command)
     if campaign is None:
@@ -92,9 +84,7 @@ def pause_campaign(
     return [fact(command, now, facts.CampaignPaused(), campaign.id)]
 
 
-def resume_campaign(
-    state: PartitionState, command: Command, data: commands.ResumeCampaign, now: datetime, policy: Policy
-) -> list[Event]:
+def resume_campaign(state: PartitionState, command: Command, data: commands.ResumeCampaign, now: datetime, policy: Policy) -> list[Event]:
     """The campaign goes on; calls that were queued and not claimed are offered to the dialers again."""
     campaign = _shown(state, command)
     if campaign is None:
@@ -111,9 +101,7 @@ def resume_campaign(
     return [fact(command, now, facts.CampaignResumed(), campaign.id), *offered]
 
 
-def archive_campaign(
-    state: PartitionState, command: Command, data: commands.ArchiveCampaign, now: datetime, policy: Policy
-) -> list[Event]:
+def archive_campaign(state: PartitionState, command: Command, data: commands.ArchiveCampaign, now: datetime, policy: Policy) -> list[Event]:
     """`CampaignCancelled` where it is not over yet, then `CampaignArchived`."""
     campaign = _shown(state, command)
     if campaign is None:
@@ -124,9 +112,7 @@ def archive_campaign(
     return [*before, fact(command, now, facts.CampaignArchived(), campaign.id)]
 
 
-def delete_campaign(
-    state: PartitionState, command: Command, data: commands.DeleteCampaign, now: datetime, policy: Policy
-) -> list[Event]:
+def delete_campaign(state: PartitionState, command: Command, data: commands.DeleteCampaign, now: datetime, policy: Policy) -> list[Event]:
     """`CampaignEnded` where it is not over yet, then `CampaignDeleted`."""
     campaign = _shown(state, command)
     if campaign is None:

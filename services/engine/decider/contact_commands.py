@@ -13,9 +13,7 @@ from services.engine.decider.policy import Policy
 from services.engine.decider.state import PartitionState
 
 
-def create_campaign(
-    state: PartitionState, command: Command, data: commands.CreateCampaign, now: datetime, policy: Policy
-) -> list[Event]:
+def create_campaign(state: PartitionState, command: Command, data: commands.CreateCampaign, now: datetime, policy: Policy) -> list[Event]:
     """`CampaignCreated`, then one `CallScheduled` per inline contact in order and `ContactsCompleted`; with parts those follow later."""
     campaign_id = campaign_id_of(command.org_id, command.id)
     limit = policy.limit_of(command.org_id)
@@ -37,9 +35,7 @@ def create_campaign(
     return events
 
 
-def add_contacts(
-    state: PartitionState, command: Command, data: commands.AddContacts, now: datetime, policy: Policy
-) -> list[Event]:
+def add_contacts(state: PartitionState, command: Command, data: commands.AddContacts, now: datetime, policy: Policy) -> list[Event]:
     """One `CallScheduled` per contact of the part that is expected next; `ContactsCompleted` after the last part."""
     campaign = state.campaign_of(command.org_id, command.campaign_id)
     if campaign is None:

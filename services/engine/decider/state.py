@@ -169,5 +169,3 @@ class PartitionState:
             self.handled.popitem(last=False)
         while self.awaited and next(iter(self.awaited.values())).due_at < now:
             self.awaited.popitem(last=False)
-
-
