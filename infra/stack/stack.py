@@ -19,7 +19,7 @@ from services.runtime.topics_admin import ensure_topics
 
 _READY_SECONDS = 60.0
 _CANNOT_START = 2
-_STARTS_BEFORE_READY = 4
+_STARTS_BEFORE_READY = 3
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 10.0
 _STEADY_SECONDS = 60.0
@@ -82,7 +82,8 @@ class Stack:
     async def _until_ready(self, child: Child, http: aiohttp.ClientSession) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while (lack := await child.not_ready(http)) is not None:
-            if child.exit_code == _CANNOT_START or self.starts[child.name] > _STARTS_BEFORE_READY:
+            gave_up = child.exit_code is not None and self.starts[child.name] >= _STARTS_BEFORE_READY
+            if child.exit_code == _CANNOT_START or gave_up:
                 raise StackError(f"the {child.name} can not start: {child.last_line()} (its log is {child.log_file})")
             if time.monotonic() > deadline:
                 raise StackError(f"the {child.name} was not ready within {_READY_SECONDS:.0f} s: {lack} (its log is {child.log_file})")

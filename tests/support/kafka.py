@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from infra.kafka.broker import SINGLE_NODE, Broker, free_port
@@ -47,19 +47,25 @@ def _container(port: int) -> Iterator[str]:
 
 def docker_answers() -> bool:
     """Whether a Docker engine answers and has, or can pull, the broker's image."""
+    if "DOCKER_HOST" not in os.environ and not Path("/var/run/docker.sock").exists():
+        return False
     import docker
     from docker.errors import DockerException
 
     try:
         client = docker.from_env(timeout=3)
-        client.ping()
     except DockerException:
         return False
-    try:
-        client.images.get(IMAGE)
-    except DockerException:
+    with closing(client):
         try:
-            client.images.pull(IMAGE)
+            client.ping()
         except DockerException:
             return False
-    return True
+        try:
+            client.images.get(IMAGE)
+        except DockerException:
+            try:
+                client.images.pull(IMAGE)
+            except DockerException:
+                return False
+        return True

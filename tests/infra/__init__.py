@@ -1,0 +1,1 @@
+"""Tests of what runs Ringfold on one machine."""

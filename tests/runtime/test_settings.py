@@ -1,0 +1,88 @@
+"""Settings: names, defaults, spellings of databases, and what a wrong value says."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from events.topics import CAMPAIGN_EVENTS
+from services.runtime.errors import StartupError
+from services.runtime.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_without_any_variable_it_runs_on_one_machine() -> None:
+    settings = Settings.load()
+    assert settings.kafka_bootstrap_servers == "127.0.0.1:9092"
+    assert settings.topic_partitions == 6
+    assert settings.read_model_url() == "sqlite+aiosqlite:///.data/read-model.sqlite"
+    assert settings.host == "127.0.0.1"
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "")
+    monkeypatch.setenv("START_FROM", "")
+    assert Settings.load().api_port == 8080
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("sqlite:///x.sqlite", "sqlite+aiosqlite:///x.sqlite"),
+        ("sqlite+aiosqlite:////var/x.sqlite", "sqlite+aiosqlite:////var/x.sqlite"),
+        ("postgresql://u:p@h:5432/d", "postgresql+asyncpg://u:p@h:5432/d"),
+        ("postgres://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("postgresql+psycopg://u@h/d", "postgresql+asyncpg://u@h/d"),
+    ],
+)
+def test_a_database_is_reached_by_its_async_driver(monkeypatch: pytest.MonkeyPatch, given: str, used: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", given)
+    assert Settings.load().read_model_url() == used
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_PORT", "80a"),
+        ("API_PORT", "70000"),
+        ("TOPIC_PARTITIONS", "0"),
+        ("LOG_LEVEL", "LOUD"),
+        ("DATABASE_URL", "mysql://u:hunter2@h/d"),
+        ("TOPIC_PREFIX", "a b"),
+        ("START_FROM", "somewhere"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_variable_and_not_the_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartupError) as caught:
+        Settings.load()
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_callback_key_is_drawn_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    first = settings.callback_key()
+    assert len(first) >= 32
+    assert Settings(data_dir=tmp_path / "data").callback_key() == first
+    assert stat.S_IMODE((tmp_path / "data" / "callback-secret").stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["callback-secret"]
+
+
+def test_a_callback_key_that_is_set_is_used(tmp_path: Path) -> None:
+    assert Settings(data_dir=tmp_path, callback_secret="chosen").callback_key() == b"chosen"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prefix_stands_before_topics_and_groups() -> None:
+    settings = Settings(topic_prefix="blue-")
+    assert settings.topic_name(CAMPAIGN_EVENTS) == "blue-campaign-events"
+    assert settings.group_id("engine") == "blue-engine"
