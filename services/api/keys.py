@@ -82,4 +82,4 @@ class KeyStore:
 
 def key_hash(secret: str) -> str:
     """SHA-256 in hex; a key has too many random bits for a slower hash to add anything."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,130 @@
+"""Owns how commands get into the log: in order, waiting for all replicas, and saying whether a failure may have written them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
+from events.topics import Topic
+from services.runtime.clock import Clock
+
+_STUCK_SECONDS = 5.0
+"""A record that waits for its acknowledgement longer than this shows that the log takes nothing now."""
+_STOP_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class LogUnavailableError(Exception):
+    """The log took nothing: no record of the request can ever appear. Retriable."""
+
+
+class MaybeWrittenError(Exception):
+    """Some record of the request may be in the log, or may still get there. Retriable under the same command ids."""
+
+
+class CommandLog(Protocol):
+    """Appends commands durably."""
+
+    async def append(self, topic: Topic, org_id: str, records: Sequence[bytes]) -> None:
+        """Return once all are in the log, in this order; raises `LogUnavailableError` or `MaybeWrittenError`.
+
+        Without an answer it waits for ever: the caller sets the time, and a cancelled append may be written.
+        """
+
+
+class KafkaCommandLog:
+    """A `CommandLog` by one idempotent producer, which is made anew when it has failed for good."""
+
+    def __init__(
+        self,
+        new_producer: Callable[[], AIOKafkaProducer],
+        name_of: Callable[[Topic], str],
+        partition_of: Callable[[str], int],
+        clock: Clock,
+    ) -> None:
+        self._new_producer = new_producer
+        self._name_of = name_of
+        self._partition_of = partition_of
+        self._clock = clock
+        self._producer: AIOKafkaProducer | None = None
+        self._turn = asyncio.Lock()
+        self._waiting: dict[object, float] = {}
+
+    async def start(self) -> None:
+        """Raises the client's own errors where no broker answers."""
+        async with self._turn:
+            if self._producer is None:
+                producer = self._new_producer()
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+
+    async def stop(self) -> None:
+        """Wait a moment for what was appended, then close."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stopped(producer)
+
+    def problem(self) -> str | None:
+        """What keeps the log from taking commands, as far as the records under way show it."""
+        oldest = min(self._waiting.values(), default=None)
+        if oldest is not None and self._clock.monotonic() - oldest > _STUCK_SECONDS:
+            return "the log does not acknowledge commands"
+        return None
+
+    async def append(self, topic: Topic, org_id: str, records: Sequence[bytes]) -> None:
+        problem = self.problem()
+        if problem is not None:
+            raise LogUnavailableError(problem)
+        name, key, partition = self._name_of(topic), org_id.encode(), self._partition_of(org_id)
+        sent: list[asyncio.Future[object]] = []
+        for record in records:
+            try:
+                sent.append(await self._send(name, key, partition, record))
+            except (KafkaError, OSError) as error:
+                await self._settle(sent)
+                if sent:
+                    raise MaybeWrittenError("only a part of the commands may be in the log") from error
+                raise LogUnavailableError("the log can not take commands now") from error
+        failures = [result for result in await self._settle(sent) if isinstance(result, BaseException)]
+        if failures:
+            raise MaybeWrittenError("a command was not acknowledged") from failures[0]
+
+    async def _send(self, name: str, key: bytes, partition: int, record: bytes) -> "asyncio.Future[object]":
+        await self.start()
+        if self._producer is None:
+            raise KafkaError("the producer is closed")
+        producer = self._producer
+        try:
+            future: asyncio.Future[object] = await producer.send(name, record, key, partition)
+        except KafkaTimeoutError:
+            raise
+        except (KafkaError, OSError):
+            await self._let_go_of(producer)
+            raise
+        self._waiting[future] = self._clock.monotonic()
+        future.add_done_callback(lambda done: self._waiting.pop(done, None))
+        return future
+
+    async def _settle(self, sent: Sequence["asyncio.Future[object]"]) -> list[object]:
+        return list(await asyncio.gather(*map(asyncio.shield, sent), return_exceptions=True))
+
+    async def _let_go_of(self, failed: AIOKafkaProducer) -> None:
+        """The next append makes a new producer; a failed one answers all that it still holds with its failure."""
+        if self._producer is failed:
+            self._producer = None
+            await _stopped(failed)
+
+
+async def _stopped(producer: AIOKafkaProducer) -> None:
+    try:
+        await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+    except (TimeoutError, KafkaError):
+        _log.warning("commands were left without an acknowledgement", extra={"action": "producer-stop"})

@@ -1,0 +1,79 @@
+"""Owns how the two generations of the resource differ in what they take; what both share is the models of `events`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from events.campaigns import CampaignDraft, CampaignEdit
+from events.commands import ArchiveCampaign, CommandData, DeleteCampaign, UpdateCampaign
+from events.validation import messages_of
+from events.wire import Wire
+from services.api.bodies import TOO_DEEP
+from services.api.errors import InvalidRequestError
+
+AnyWire = TypeVar("AnyWire", bound=Wire)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """V1 `/campaign` or V2 `/v2/campaign` (contract, the table at its top)."""
+
+    prefix: str
+    stopped_status: Literal["ended", "cancelled"]
+    remove: Callable[[], CommandData]
+    removal_completes: str
+    """The type of the event that ends the removal's decision."""
+    removed_status: str
+    refused_fields: tuple[str, ...]
+    summarises: bool
+    """Whether GET answers a summary instead of the whole campaign."""
+
+    def draft(self, value: Any) -> CampaignDraft:
+        """What `POST` takes; raises `InvalidRequestError` with one message for each broken rule."""
+        return self._validated(CampaignDraft, value)
+
+    def edit(self, value: Any) -> UpdateCampaign:
+        """What `PATCH` takes, as the command; raises `InvalidRequestError` with one message for each broken rule."""
+        edit = self._validated(CampaignEdit, value)
+        given: dict[str, Any] = {field: getattr(edit, field) for field in edit.model_fields_set}
+        if given.get("status") is not None:
+            given["status"] = self.stopped_status
+        return UpdateCampaign.model_construct(**given)
+
+    def _validated(self, model: type[AnyWire], value: Any) -> AnyWire:
+        refused = []
+        if isinstance(value, Mapping):
+            refused = [field for field in self.refused_fields if value.get(field) is not None]
+            value = {field: item for field, item in value.items() if field not in self.refused_fields}
+        messages = [f"property {field} should not exist" for field in refused]
+        try:
+            validated = model.model_validate(value)
+        except ValidationError as error:
+            raise InvalidRequestError([*messages, *messages_of(error)]) from error
+        except (RecursionError, TypeError) as error:
+            raise InvalidRequestError([*messages, TOO_DEEP]) from error
+        if messages:
+            raise InvalidRequestError(messages)
+        return validated
+
+
+V1 = Generation(
+    prefix="/campaign",
+    stopped_status="ended",
+    remove=DeleteCampaign,
+    removal_completes="CampaignDeleted.v1",
+    removed_status="ended",
+    refused_fields=(),
+    summarises=False,
+)
+V2 = Generation(
+    prefix="/v2/campaign",
+    stopped_status="cancelled",
+    remove=ArchiveCampaign,
+    removal_completes="CampaignArchived.v1",
+    removed_status="archived",
+    refused_fields=("workflowId", "dialPlan", "duplicateFromCampaignId"),
+    summarises=True,
+)

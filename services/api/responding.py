@@ -1,0 +1,67 @@
+"""Owns how answers are written to the socket: whole where small, streamed otherwise, and cut off where a stream fails midway."""
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+_WHOLE_BYTES = 256 * 1024
+_log = logging.getLogger(__name__)
+
+
+def json_response(value: Any, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
+
+
+async def write_whole(request: web.Request, response: web.Response) -> web.Response:
+    """Return once the response has left our buffers; raises `ConnectionError` where the client is gone."""
+    _flush_before_returning(request)
+    await response.prepare(request)
+    await response.write_eof()
+    return response
+
+
+async def write_chunks(request: web.Request, chunks: AsyncIterator[bytes], status: int = 200) -> web.StreamResponse:
+    """Write JSON that comes in pieces, and return once all has left our buffers.
+
+    What fails before the first piece is written is raised, to be answered as an error; after that the connection is
+    aborted and `ConnectionAbortedError` raised, so that no client takes a part for the whole.
+    """
+    buffered, whole = await _beginning(chunks)
+    if whole:
+        return await write_whole(request, web.Response(status=status, body=buffered, content_type="application/json"))
+    _flush_before_returning(request)
+    response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    try:
+        await response.write(buffered)
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
+    except BaseException as error:
+        if request.transport is not None:
+            request.transport.abort()
+        if isinstance(error, ConnectionError):
+            raise
+        _log.warning("an answer was cut off: %s", type(error).__name__, extra={"action": "abort-stream"})
+        if isinstance(error, Exception):
+            raise ConnectionAbortedError("the stream failed midway") from error
+        raise
+    return response
+
+
+async def _beginning(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+    buffered = bytearray()
+    async for chunk in chunks:
+        buffered += chunk
+        if len(buffered) > _WHOLE_BYTES:
+            return bytes(buffered), False
+    return bytes(buffered), True
+
+
+def _flush_before_returning(request: web.Request) -> None:
+    """Let `drain` wait until the kernel has everything: only then is a request counted as answered."""
+    if request.transport is not None:
+        request.transport.set_write_buffer_limits(high=0)
