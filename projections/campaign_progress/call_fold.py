@@ -23,18 +23,18 @@ def _queued(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
         call.status = "queued"
         call.contact_status = "contact.dispatched"
         call.dispatched_at = at
-    elif call.status != "queued" or call.placed or attempt < call.attempt or not _comes_after_queueing(call, at):
+    elif call.status != "queued" or call.placed or attempt < call.attempt or not _comes_after_queueing(call, event):
         return False
     call.attempt = attempt
-    call.queued_at = at
+    call.queued_at, call.queued_by = at, event.get("causationid")
     call.claim_id = call.claimant = call.outcome_due_at = call.ends_by = None
     call.outcome_unknown = False
     return True
 
 
-def _comes_after_queueing(call: CallRow, at: str) -> bool:
-    queued_at = call.queued_at or ""
-    return at > queued_at or (at == queued_at and call.claim_id is not None)
+def _comes_after_queueing(call: CallRow, event: EventRecord) -> bool:
+    at, queued_at = event["time"], call.queued_at or ""
+    return at > queued_at or (at == queued_at and event.get("causationid") != call.queued_by)
 
 
 def _waits(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:

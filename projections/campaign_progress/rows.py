@@ -81,6 +81,7 @@ class CallRow:
     ended_reason: str | None = None
     dispatched_at: str | None = None
     queued_at: str | None = None
+    queued_by: str | None = None
     started_at: str | None = None
     ended_at: str | None = None
     report_due_at: str | None = None

@@ -117,7 +117,8 @@ def _campaigns(metadata: MetaData, prefix: str, suffix: str) -> Table:
 def _calls(metadata: MetaData, prefix: str, suffix: str) -> Table:
     """The first eight columns never change; `customer` is personal data and the only column that holds any.
 
-    `dispatched_at` is the time of the first `CallQueued`, `queued_at` of the last. `placed`: the provider has or had it.
+    `dispatched_at` is the time of the first `CallQueued`, `queued_at` and
+    `queued_by` are time and command of the last. `placed`: the provider has or had it.
     `report_due_at` stands while the final report of an ended call is awaited. `cost` is in US dollars.
     """
     return Table(
@@ -145,6 +146,7 @@ def _calls(metadata: MetaData, prefix: str, suffix: str) -> Table:
         Column("ended_reason", TEXT),
         Column("dispatched_at", TEXT),
         Column("queued_at", TEXT),
+        Column("queued_by", TEXT),
         Column("started_at", TEXT),
         Column("ended_at", TEXT),
         Column("report_due_at", TEXT),

@@ -81,7 +81,7 @@ class Rows:
 
 
 def _is_dropped(contact: tuple[Any, ...], dropped: dict[str, int]) -> bool:
-    return contact[3] < dropped.get(contact[1], 0)
+    return bool(contact[3] < dropped.get(contact[1], 0))
 
 
 def counters(campaign: CampaignRow) -> dict[str, int]:

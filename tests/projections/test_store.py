@@ -1,0 +1,247 @@
+"""The contract of `ProjectionStore`, on both databases."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import func, select
+
+from events import commands
+from events.envelope import EventRecord
+from projections.errors import FoldError, UnknownEventError
+from projections.store.dump import dump
+from projections.store.generations import fresh_tables, swap_in
+from projections.store.outbox import SqlOutbox
+from projections.store.port import Applied, Fenced, ReadModelMismatchError
+from projections.store.sql_store import SqlProjectionStore
+from projections.store.tables import calls, campaigns, handled_commands, outbox
+from services.engine.restore import state_of
+from tests.engine.given import World, draft
+from tests.projections.given import PARTITION, dumped, fill, folded, open_store, records, spread
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[SqlProjectionStore]:
+    async with open_store(database_url) as opened:
+        yield opened
+
+
+def busy_world() -> World:
+    """Campaigns in every state, with calls in every state."""
+    world = World()
+    first = world.create(6, maxConcurrency=3)
+    active = world.active(first)
+    world.finish(active[0], "voicemail")
+    world.claim(active[1])
+    world.outcome(active[1], provider="sim", provider_call_id="x")
+    world.report(active[1], "in-progress")
+    world.claim(active[2])
+    world.report(active[2], "ended", ended_reason="customer-ended-call", cost=0.125)
+    later = world.create(4, schedulePlan={"earliestAt": "2031-01-01T00:00:00Z", "latestAt": "2031-01-02T00:00:00Z"})
+    plan = {"dialPlan": [{"phoneNumberId": "p-2", "customers": [{"number": "+14155550099"}, {"number": "+14155550098"}]}]}
+    world.do(commands.UpdateCampaign.model_validate(plan), later)
+    world.do(commands.StopCampaign(), world.create(2, org="org-2", schedulePlan={"earliestAt": "2031-01-01T00:00:00Z"}), org="org-2")
+    world.do(commands.DeleteCampaign(), world.create(1))
+    world.do(commands.StopCampaign(), "00000000-0000-5000-8000-000000000000", id="stray")
+    parts = commands.CreateCampaign.model_validate({"name": "n", "assistantId": "a", "phoneNumberId": "p", "parts": 2})
+    world.do(parts, id="parted")
+    return world
+
+
+async def test_rows_are_those_of_the_fold_in_memory(store: SqlProjectionStore) -> None:
+    log = records(spread(busy_world().log))
+    await fill(store, log, cuts=[1, 5, 11, 30])
+    rows = folded(log)
+    lines = [orjson.loads(line) for line in (await dumped(store)).splitlines()]
+    assert {line[0] for line in lines if line[0] in rows.campaigns} == set(rows.campaigns)
+    async with store.database.connect() as connection:
+        for row in (await connection.execute(select(campaigns))).mappings():
+            assert {name: row[name] for name in row if name != "id"} == {
+                name: getattr(rows.campaigns[row["id"]], name) for name in row if name != "id"
+            }
+        stored = {row["id"]: row for row in (await connection.execute(select(calls))).mappings()}
+    assert set(stored) == set(rows.calls)
+    for call_id, call in rows.calls.items():
+        seen = stored[call_id]
+        assert (seen["status"], seen["updated_at"], seen["cost"]) == (call.status, call.updated_at, call.cost)
+        assert tuple(seen.values())[:8] == rows.contacts[call_id]
+
+
+async def test_how_the_log_is_cut_into_batches_does_not_show(store: SqlProjectionStore, tmp_path: Any) -> None:
+    log = records(spread(busy_world().log))
+    await fill(store, log, cuts=range(len(log)))
+    async with open_store(f"sqlite:///{tmp_path}/whole.sqlite") as whole:
+        await fill(whole, log)
+        assert await dumped(store) == await dumped(whole)
+
+
+async def test_a_batch_that_does_not_start_at_the_stored_offset_is_fenced_and_changes_nothing(store: SqlProjectionStore) -> None:
+    log = records(spread(busy_world().log))
+    await fill(store, log[:20])
+    before = await dumped(store)
+    for start in (0, 19, 21):
+        assert await store.apply(PARTITION, start, start + 5, log[20:25]) == Fenced(20)
+    assert await dumped(store) == before
+    assert isinstance(await store.apply(PARTITION, 20, len(log), log[20:]), Applied)
+
+
+async def test_of_two_that_write_the_same_batch_at_once_one_is_fenced(store: SqlProjectionStore, database_url: str) -> None:
+    log = records(spread(busy_world().log))
+    async with open_store(database_url) as other:
+        outcomes = await asyncio.gather(*(each.apply(PARTITION, 0, len(log), log) for each in (store, other)))
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Applied", "Fenced"]
+    assert await store.next_offsets() == {PARTITION: len(log)}
+
+
+async def test_partitions_do_not_know_each_other(store: SqlProjectionStore) -> None:
+    log = records(World().do(draft()))
+    await store.apply(0, 0, 5, log)
+    assert await store.apply(3, 7, 9, []) == Fenced(0)
+    assert await store.apply(3, 0, 9, []) == Applied(9, 0)
+    assert await store.next_offsets() == {0: 5, 3: 9}
+
+
+@pytest.mark.parametrize("wrong", ["CampaignCreated.v9", "CallEnded.v1"])
+async def test_a_batch_that_can_not_be_folded_leaves_no_trace(store: SqlProjectionStore, wrong: str) -> None:
+    log = records(spread(busy_world().log))
+    await fill(store, log[:10])
+    before = await dumped(store)
+    poison: EventRecord = {**log[10], "type": wrong, "callid": "unheard of", "data": {"endedReason": "x", "endedAt": "y"}}
+    with pytest.raises((UnknownEventError, FoldError)):
+        await store.apply(PARTITION, 10, 13, [*log[10:12], poison])
+    assert await dumped(store) == before
+    assert await store.next_offsets() == {PARTITION: 10}
+
+
+async def test_the_schema_is_made_once_however_many_start_together(database_url: str) -> None:
+    async with open_store(database_url) as store, open_store(database_url) as other:
+        await asyncio.gather(*(each.ensure_schema() for each in (store, other, store, other)))
+        assert await store.next_offsets() == {}
+
+
+async def test_another_fold_cluster_or_topic_is_an_error_that_names_rebuild(store: SqlProjectionStore) -> None:
+    await store.check_identity(1, "cluster", "topic")
+    await store.check_identity(1, "cluster", "topic")
+    for other in ((2, "cluster", "topic"), (1, "other", "topic"), (1, "cluster", "other")):
+        with pytest.raises(ReadModelMismatchError, match="rebuild"):
+            await store.check_identity(*other)
+
+
+async def test_the_engine_goes_on_from_the_snapshot_as_from_the_log(store: SqlProjectionStore) -> None:
+    world = busy_world()
+    await fill(store, records(world.log))
+    snapshot = await store.engine_snapshot(PARTITION)
+    assert snapshot.next_offset == len(world.log)
+    state = state_of(snapshot)
+    for campaign in world.state.campaigns.values():
+        found = state.campaigns[campaign.id]
+        assert (found.status, found.next_position, found.total, found.calls) == (
+            campaign.status,
+            campaign.next_position,
+            campaign.total,
+            campaign.calls,
+        )
+        assert (found.complete, found.deleted, found.earliest_at) == (campaign.complete, campaign.deleted, campaign.earliest_at)
+    assert state.awaited == world.state.awaited
+    assert set(state.handled) == set(world.state.handled)
+    assert {org: state.orgs[org].active for org in state.orgs} == {
+        org: known.active for org, known in world.state.orgs.items() if org in state.orgs
+    }
+
+
+async def test_the_snapshot_of_an_empty_read_model_starts_at_offset_0(store: SqlProjectionStore) -> None:
+    snapshot = await store.engine_snapshot(PARTITION)
+    assert (snapshot.next_offset, snapshot.last_event_at, snapshot.campaigns) == (0, None, [])
+
+
+async def test_a_dial_task_says_whom_to_call_from_which_number_and_as_whom(store: SqlProjectionStore) -> None:
+    world = World()
+    customer = {"number": "+14155550001", "assistantOverrides": {"variableValues": {"name": "Ada \x00 \u2603", "none": None}}}
+    plan = [{"phoneNumberId": "p-7", "customers": [customer]}]
+    created = draft(
+        0, phoneNumberId=None, customers=None, dialPlan=plan, predialPlan={"enabled": True}, server={"url": "https://example.com"},
+        assistantOverrides={"voice": "x"},
+    )  # fmt: skip
+    world.do(created, id="c")
+    await fill(store, records(world.log))
+    (call_id,) = folded(records(world.log)).calls
+    tasks = await store.dial_tasks([call_id, "unknown"])
+    task = tasks.pop(call_id)
+    assert tasks == {}
+    assert (task.phone_number_id, task.target_field, task.target_id, task.customer) == ("p-7", "assistantId", "a-1", customer)
+    assert (task.server, task.predial_plan, task.assistant_overrides) == ({"url": "https://example.com"}, {"enabled": True}, {"voice": "x"})
+    assert (task.attempt, task.call_status, task.campaign_status, task.paused) == (1, "queued", "in-progress", False)
+    assert task.created_at == datetime(2030, 1, 1, 9, 0, tzinfo=UTC)
+
+
+async def test_a_phone_number_id_that_postgresql_can_not_hold_does_not_stop_the_partition(store: SqlProjectionStore) -> None:
+    log = records(World().do(draft()))
+    log[1]["data"]["phoneNumberId"] = "p\x00"
+    await fill(store, log)
+
+
+async def test_what_was_handled_is_forgotten_after_30_days_of_event_time(store: SqlProjectionStore) -> None:
+    world = World()
+    campaign_id = world.create(1, id="old", schedulePlan={"earliestAt": "2031-01-01T00:00:00Z"})
+    world.now += timedelta(days=31)
+    world.do(commands.UpdateCampaign(name="new"), campaign_id, id="new")
+    log = records(world.log)
+    await fill(store, log)
+    async with store.database.connect() as connection:
+        assert [row.command_id for row in await connection.execute(select(handled_commands))] == ["new"]
+
+
+async def test_the_outbox_asks_once_for_each_shown_campaign_and_keeps_what_changed_meanwhile(store: SqlProjectionStore) -> None:
+    world = busy_world()
+    log = records(world.log)
+    await fill(store, log, cuts=range(0, len(log), 7))
+    box = SqlOutbox(store)
+    entries = await box.unpublished(PARTITION, 100)
+    shown = [campaign for campaign in folded(log).campaigns.values() if campaign.shown]
+    assert {entry.campaign.id: entry.version for entry in entries} == {campaign.id: campaign.version for campaign in shown}
+    before = len(world.log)
+    (first, *_) = world.state.campaigns
+    world.do(commands.UpdateCampaign(name="renamed"), first)
+    await store.apply(PARTITION, before, len(world.log), records(world.log[before:], before))
+    await box.published(entries)
+    (left,) = await box.unpublished(PARTITION, 100)
+    assert (left.campaign.id, left.version) == (first, left.campaign.version)
+    assert await box.unpublished(PARTITION + 1, 100) == []
+
+
+async def test_rebuilt_tables_are_swapped_in_when_no_partition_is_behind(store: SqlProjectionStore) -> None:
+    identity = {"fold version": "1", "cluster id": "c", "topic id": "t"}
+    await store.check_identity(1, "c", "t")
+    log = records(spread(busy_world().log))
+    await fill(store, log[:60])
+    live = await dumped(store)
+    for _ in range(3):
+        fresh = await fresh_tables(store.database)
+        rebuilt = SqlProjectionStore(store.database, fresh, publishes=False)
+        await rebuilt.ensure_schema()
+        await rebuilt.apply(PARTITION, 0, 40, log[:40])
+        assert await swap_in(store.database, fresh, identity) is False
+        await rebuilt.apply(PARTITION, 40, 60, log[40:60])
+        assert b"".join([line async for line in dump(store.database, fresh)]) == live
+        assert await swap_in(store.database, fresh, identity) is True
+        assert await dumped(store) == live
+    await store.check_identity(1, "c", "t")
+    assert isinstance(await store.apply(PARTITION, 60, len(log), log[60:]), Applied)
+    async with store.database.connect() as connection:
+        assert (await connection.execute(select(func.count()).select_from(outbox))).scalar() == 4
+
+
+async def test_a_rebuild_replaces_tables_of_another_log_whatever_their_offsets(store: SqlProjectionStore) -> None:
+    await store.check_identity(1, "c", "topic-before")
+    log = records(spread(busy_world().log))
+    await fill(store, log)
+    fresh = await fresh_tables(store.database)
+    rebuilt = SqlProjectionStore(store.database, fresh, publishes=False)
+    await rebuilt.ensure_schema()
+    await rebuilt.apply(PARTITION, 0, 10, log[:10])
+    assert await swap_in(store.database, fresh, {"fold version": "1", "cluster id": "c", "topic id": "topic-after"}) is True
+    assert await store.next_offsets() == {PARTITION: 10}
+    await store.check_identity(1, "c", "topic-after")
