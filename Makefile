@@ -16,6 +16,7 @@ help: ## show the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 setup: $(VENV_STAMP) $(KAFKA_STAMP) ## install what is needed into .venv and .kafka
+	@:
 
 run: setup ## run the whole stack in the foreground until Ctrl-C
 	@exec $(BIN)/python -m infra.stack run
@@ -60,6 +61,7 @@ $(KAFKA_STAMP): $(POM)
 		command -v mvn >/dev/null || { echo "Maven is needed to fetch the local Kafka: install it, or set KAFKA_BOOTSTRAP_SERVERS to a cluster of yours" >&2; exit 1; }; \
 		echo "fetching Apache Kafka into .kafka/libs ..."; \
 		rm -rf .kafka/libs; mkdir -p .kafka/libs; \
-		mvn -q -B -f $(POM) dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.kafka/libs"; \
+		mvn -q -B -Dstyle.color=never -f $(POM) dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.kafka/libs" || \
+			{ echo "Maven could not fetch the local Kafka: see above, and run make again" >&2; exit 1; }; \
 		touch $@; \
 	fi

@@ -139,9 +139,7 @@ class Broker:
             self.process = None
 
     def _last_line(self) -> str:
-        lines = self.log_file.read_bytes()[self._log_begins :].decode(errors="replace").strip().splitlines()
-        telling = [line for line in lines if "ERROR" in line or "Exception" in line]
-        return (telling or lines or ["it said nothing"])[-1].strip()[:300]
+        return _telling_line(self.log_file.read_bytes()[self._log_begins :].decode(errors="replace"))
 
     def _format(self, java: list[str], properties: Path) -> None:
         shutil.rmtree(self.directory / "data", ignore_errors=True)
@@ -152,7 +150,7 @@ class Broker:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode != 0:
-            raise BrokerError(f"the broker's data can not be formatted: {(done.stderr or done.stdout).strip()[-300:]}")
+            raise BrokerError(f"the broker's data can not be formatted: {_telling_line(done.stderr or done.stdout)}")
 
     def _classpath(self) -> list[str]:
         return [f"-Dlog4j2.configurationFile={_HERE / 'log4j2.yaml'}", "-cp", f"{self.libs.resolve()}/*"]
@@ -167,6 +165,14 @@ class Broker:
         path = self.directory / "server.properties"
         path.write_text("".join(f"{key}={value}\n" for key, value in (SINGLE_NODE | own).items()))
         return path
+
+
+def _telling_line(output: str) -> str:
+    if "UnsupportedClassVersionError" in output:
+        return "this Java is too old: install Java 17 or later, or set JAVA_HOME to one"
+    lines = output.strip().splitlines()
+    telling = [line for line in lines if "ERROR" in line or "Exception" in line]
+    return (telling or lines or ["it said nothing"])[-1].strip()[:300]
 
 
 def _java() -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Coroutine
@@ -80,6 +81,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.stack", description=__doc__)
     parser.add_argument("what", choices=("run", "demo"))
     what = parser.parse_args().what
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every retry; what fails in the end is raised
     try:
         settings = StackSettings.load()
         done = asyncio.run(_until_signalled(_run(settings) if what == "run" else _demo(settings)))

@@ -49,7 +49,6 @@ def test_a_broker_that_dies_tells_its_last_error(tmp_path: Path) -> None:
     assert broker.process is not None
 
 
-@pytest.mark.skipif(not LIBS.exists(), reason="the jars are not fetched where a cluster is named")
 async def test_what_was_acknowledged_survives_kill_9(own_broker: Broker) -> None:
     settings = Settings(kafka_bootstrap_servers=own_broker.bootstrap_servers, topic_partitions=1)
     await ensure_topics(settings)
