@@ -7,16 +7,18 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from aiokafka.errors import ProducerFenced
 
 from events.codec import decode_event, encode_command
 from events.envelope import Command, Event
 from events.ids import campaign_id_of
-from events.topics import CAMPAIGN_COMMANDS, Topic
+from events.topics import CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS, Topic
 from projections.engine_snapshot.snapshot import EngineSnapshot
 from services.engine.decider.policy import Policy
 from services.engine.partition import PartitionEngine, TakeOverError
 from services.engine.ports import Batch, CommandRecord, PartitionLog
 from services.engine.restore import state_of
+from services.runtime.kafka import make_producer
 from services.runtime.settings import Settings
 from tests.engine.given import draft, names, through_the_log
 from tests.engine.logs import KafkaLog, LogWorld, MemoryLog
@@ -241,3 +243,18 @@ async def test_a_read_model_that_is_ahead_of_the_log_is_refused(settings: Settin
         world = await KafkaLog.start(settings, stack)
         with pytest.raises(TakeOverError, match="rebuild"):
             await engine(await world.new_owner(), Ahead()).run()
+
+
+async def test_what_a_killed_owner_left_open_is_aborted_by_its_successor(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        world = await KafkaLog.start(settings, stack)
+        killed = make_producer(settings, transactional_id="engine-0")
+        await killed.start()
+        await killed.begin_transaction()
+        await killed.send_and_wait(settings.topic_name(CAMPAIGN_EVENTS), b"never committed", b"org-1", 0)
+        await ask(world, "a")
+        await run_until_created(world, "a")
+        assert b"never committed" not in await world.events()
+        with pytest.raises(ProducerFenced):
+            await killed.commit_transaction()
+        await killed.stop()

@@ -1,0 +1,72 @@
+"""kill -9 of everything in the middle of a campaign, and a read model that is folded anew."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+
+from infra.kafka.broker import Broker
+from tests.end_to_end.user import FAST, total, user_of
+from tests.support.eventually import eventually
+from tests.support.stack import RunningStack
+
+_VICTIMS = ("engine", "projector", "dialer", "api", "broker")
+
+
+async def test_whatever_is_killed_every_customer_is_accounted_for_once_and_no_post_is_doubled(
+    start_stack: Callable[..., Awaitable[RunningStack]], own_broker: Broker
+) -> None:
+    stack = await start_stack(
+        broker=own_broker, **FAST, DIAL_OUTCOME_SECONDS="5", LONGEST_CALL_SECONDS="20", LONGEST_CALL_GRACE_SECONDS="1"
+    )
+    async with user_of(stack) as user:
+        created = await user.create(300, maxConcurrency=10)
+        for victim in _VICTIMS:
+            before = await eventually(lambda: user.get_or_none(created["id"]), lambda answer: answer is not None)
+            assert before is not None
+            await eventually(
+                lambda: user.get_or_none(created["id"]),
+                lambda answer, ended=before["callsCounterEnded"]: answer is not None and answer["callsCounterEnded"] > ended,  # type: ignore[misc]
+                60,
+            )
+            stack.kill(victim)
+            await asyncio.sleep(0.3)
+            await stack.start(victim)
+            for name, child in stack.children.items():
+                if not child.runs():
+                    await stack.start(name)
+        ended = await user.until_ended(created["id"], 120)
+        assert ended["endedReason"] == "campaign.ended.success"
+        assert total(ended) == len(ended["calls"]) == 300
+        stats = await user.provider()
+        assert stats["doubledPosts"] == 0
+        unplaced = sum(str(call.get("endedReason")).startswith("call.") for call in ended["calls"].values())
+        assert 300 - unplaced <= stats["posts"] <= 300
+
+
+async def test_a_rebuilt_read_model_answers_byte_for_byte_the_same(start_stack: Callable[..., Awaitable[RunningStack]]) -> None:
+    stack = await start_stack(**FAST)
+    async with user_of(stack) as user:
+        created = [await user.create(count) for count in (20, 3)]
+        paths = ["/campaign"] + [f"/campaign/{c['id']}" for c in created]
+        for campaign in created:
+            await user.until_ended(campaign["id"])
+        before = [await bytes_of(user.http, stack, path) for path in paths]
+        for name in ("api", "engine", "projector"):
+            stack.kill(name)
+        for file in stack.settings.data_dir.glob("read-model.sqlite*"):
+            file.unlink()
+        rebuild = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.projector", "rebuild", env={**os.environ, **stack.children["projector"].environment}
+        )
+        assert await asyncio.wait_for(rebuild.wait(), 60) == 0
+        for name in ("projector", "engine", "api"):
+            await stack.start(name)
+        assert [await bytes_of(user.http, stack, path) for path in paths] == before
+
+
+async def bytes_of(http: object, stack: RunningStack, path: str) -> bytes:
+    async with http.get(f"{stack.api_url}{path}") as response:  # type: ignore[attr-defined]
+        assert response.status == 200
+        body: bytes = await response.read()
+        return body

@@ -1,0 +1,85 @@
+"""The engine as one process runs it: assignments, deadlines on a moved clock, and two that share the partitions."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from events.codec import decode_event, encode_command
+from events.envelope import Command
+from events.topics import CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS
+from projections.store.engine import open_database
+from projections.store.sql_store import SqlProjectionStore
+from services.engine.bootstrap import Engine, Readiness
+from services.engine.settings import EngineSettings
+from services.runtime.kafka import partition_of
+from services.runtime.settings import Settings
+from tests.engine.given import draft, names
+from tests.engine.logs import KafkaLog
+from tests.support.clock import ManualClock
+from tests.support.eventually import eventually
+
+
+@asynccontextmanager
+async def running(settings: Settings, clock: ManualClock) -> AsyncIterator[Engine]:
+    database = open_database(settings.read_model_url())
+    store = SqlProjectionStore(database)
+    await store.ensure_schema()
+    engine = Engine(EngineSettings(**settings.model_dump()), store, clock, Readiness(CollectorRegistry()))
+    stop = asyncio.Event()
+    task = asyncio.create_task(engine.run(stop))
+    try:
+        await eventually(engine.problem, lambda problem: problem is None)
+        yield engine
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+        await database.dispose()
+
+
+@pytest.fixture
+async def log(settings: Settings) -> AsyncIterator[KafkaLog]:
+    settings.data_dir.mkdir()
+    async with AsyncExitStack() as stack:
+        yield await KafkaLog.start(settings, stack)
+
+
+async def facts(log: KafkaLog, org: str) -> list[str]:
+    partition = partition_of(org, log.settings.topic_partitions)
+    values = await log.read(CAMPAIGN_EVENTS, partition)
+    return [name for value, _ in values for event in [decode_event(value)] if event.org_id == org for name in names([event])]
+
+
+async def test_a_schedule_in_the_future_starts_when_the_clock_is_moved_there(log: KafkaLog, settings: Settings) -> None:
+    clock = ManualClock()
+    async with running(settings, clock):
+        command = Command("c", "org-a", draft(2, schedulePlan={"earliestAt": "2030-01-02T09:00:00Z"}), "/tests")
+        await log.send(CAMPAIGN_COMMANDS, encode_command(command), b"org-a")
+        await eventually(lambda: facts(log, "org-a"), lambda found: "ContactsCompleted" in found)
+        clock.move(hours=23, minutes=59)
+        await asyncio.sleep(0.6)
+        assert "CallQueued" not in await facts(log, "org-a")
+        clock.move(minutes=1)
+        found = await eventually(lambda: facts(log, "org-a"), lambda found: found.count("CallQueued") == 2)
+        assert found[-3:] == ["CampaignStarted", "CallQueued", "CallQueued"]
+
+
+async def test_two_engines_share_the_partitions_and_one_takes_all_when_the_other_stops(log: KafkaLog, settings: Settings) -> None:
+    orgs = [log.org_of(0), log.org_of(1)]
+    clock = ManualClock()
+    async with running(settings, clock) as first:
+        async with running(settings, clock) as second:
+            await eventually(lambda: _taken(first, second), lambda taken: sorted(taken) == [(0,), (1,)])
+            for org in orgs:
+                await log.send(CAMPAIGN_COMMANDS, encode_command(Command("c", org, draft(1), "/tests")), org.encode())
+            for org in orgs:
+                await eventually(lambda org=org: facts(log, org), lambda found: "CallQueued" in found)  # type: ignore[misc]
+        await eventually(lambda: _taken(first), lambda taken: taken == [(0, 1)], 30)
+        for org in orgs:
+            assert (await facts(log, org)).count("CampaignCreated") == 1
+
+
+async def _taken(*engines: Engine) -> list[tuple[int, ...]]:
+    return [tuple(sorted(engine.readiness.taken)) for engine in engines]
