@@ -17,13 +17,13 @@ from infra.stack.stack import Stack
 from services.runtime.errors import StartupError
 
 
-def _stack(settings: StackSettings, **more_environment: str) -> Stack:
+def _stack(settings: StackSettings) -> Stack:
     require_free_ports(settings)
     if not settings.brings_its_own_broker():
-        return Stack(settings, children_of(settings, **more_environment), _say)
+        return Stack(settings, children_of(settings, **settings.phone_network()), _say)
     broker = Broker(BROKER_DIRECTORY, settings.kafka_port, settings.kafka_controller_port)
     settings = settings.with_own_broker(broker)
-    return Stack(settings, children_of(settings, **more_environment), _say, broker)
+    return Stack(settings, children_of(settings, **settings.phone_network()), _say, broker)
 
 
 async def _run(settings: StackSettings) -> None:

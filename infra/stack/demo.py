@@ -37,8 +37,8 @@ async def run_demo(api: ApiClient) -> None:
     print(f"campaign {created['id']}: {CUSTOMERS} customers, {demo_campaign()['maxConcurrency']} calls at a time")
     campaign = await _watch(api, created["id"])
     print(json.dumps({key: value for key, value in campaign.items() if key not in ("calls", "customers")}, indent=2))
-    for problem in problems(campaign):
-        raise StackError(problem)
+    if found := problems(campaign):
+        raise StackError("; ".join(found))
 
 
 async def _watch(api: ApiClient, campaign_id: str) -> dict[str, Any]:
@@ -52,6 +52,8 @@ async def _watch(api: ApiClient, campaign_id: str) -> dict[str, Any]:
         elif line != shown:
             print(line, flush=True)
         shown = line
+        if sum(counts(campaign).values()) != CUSTOMERS:
+            raise StackError(f"the counters do not add up to {CUSTOMERS} calls: {line}")
         if campaign["status"] == "ended":
             if sys.stdout.isatty():
                 print()
@@ -61,20 +63,25 @@ async def _watch(api: ApiClient, campaign_id: str) -> dict[str, Any]:
         await asyncio.sleep(0.25)
 
 
+def counts(campaign: dict[str, Any]) -> dict[str, int]:
+    """How many calls are in each state."""
+    return {label: int(campaign.get(counter, 0)) for label, counter in COUNTERS.items()}
+
+
 def progress_line(campaign: dict[str, Any]) -> str:
     """A bar of the calls that are over, and the counters."""
-    counts = {label: campaign.get(counter, 0) for label, counter in COUNTERS.items()}
-    filled = _BAR_WIDTH * counts["ended"] // max(sum(counts.values()), 1)
-    told = "  ".join(f"{label} {count:3d}" for label, count in counts.items())
+    calls = counts(campaign)
+    filled = _BAR_WIDTH * calls["ended"] // max(sum(calls.values()), 1)
+    told = "  ".join(f"{label} {count:3d}" for label, count in calls.items())
     return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {campaign['status']:<11} {told}"
 
 
 def problems(campaign: dict[str, Any]) -> list[str]:
     """What is not as it must be at the end of a campaign that nobody stopped."""
-    counts = {label: campaign.get(counter, 0) for label, counter in COUNTERS.items()}
+    calls = counts(campaign)
     found = []
     if campaign.get("endedReason") != "campaign.ended.success":
         found.append(f"the campaign ended with {campaign.get('endedReason')}, not campaign.ended.success")
-    if sum(counts.values()) != CUSTOMERS or counts["ended"] != CUSTOMERS:
-        found.append(f"the counters do not add up to {CUSTOMERS} ended calls: {counts}")
+    if sum(calls.values()) != CUSTOMERS or calls["ended"] != CUSTOMERS:
+        found.append(f"the counters do not add up to {CUSTOMERS} ended calls: {calls}")
     return found

@@ -25,6 +25,10 @@ class StackSettings(Settings):
         """Whether no cluster was named."""
         return "kafka_bootstrap_servers" not in self.model_fields_set
 
+    def phone_network(self) -> dict[str, str]:
+        """How fast the simulated phone network runs unless the environment says: a call of a minute takes two seconds."""
+        return {"SIMULATOR_TIME_SCALE": os.environ.get("SIMULATOR_TIME_SCALE") or "30"}
+
     def with_own_broker(self, broker: Broker) -> Self:
         """The same settings, with this broker as the cluster."""
         return self.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
