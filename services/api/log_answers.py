@@ -56,9 +56,7 @@ class LogAnswers:
                         return Rejection(event["data"]["reason"], event["data"]["messages"])
         return None
 
-    async def _records(
-        self, partition: int, first_offset: int, next_offset: int
-    ) -> AsyncIterator["ConsumerRecord[bytes, bytes]"]:
+    async def _records(self, partition: int, first_offset: int, next_offset: int) -> AsyncIterator["ConsumerRecord[bytes, bytes]"]:
         tp = TopicPartition(self._topic, partition)
         consumer = self._new_consumer()
         await consumer.start()

@@ -41,9 +41,7 @@ class Plan:
     creates: bool = False
 
 
-def plan_change(
-    org_id: str, command_id: str, campaign_id: str, data: CommandData, completes_on: str | None = None
-) -> Plan:
+def plan_change(org_id: str, command_id: str, campaign_id: str, data: CommandData, completes_on: str | None = None) -> Plan:
     """One command on a campaign that exists; raises `TooLargeError` where it does not fit a record."""
     if isinstance(data, UpdateCampaign) and data.dial_plan is not None:
         contacts = sum(len(entry.customers) for entry in data.dial_plan)

@@ -1,0 +1,22 @@
+"""Runs the API: `python -m services.api`, and its keys: `python -m services.api keys create|list|revoke`."""
+
+import asyncio
+import sys
+
+from services.api.bootstrap import Api
+from services.api.keys_cli import run_keys_command
+from services.api.settings import ApiSettings
+from services.runtime.clock import SystemClock
+from services.runtime.process import run_service
+from services.runtime.topics_admin import ensure_topics
+
+
+async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
+    await ensure_topics(settings)
+    await Api(settings, SystemClock()).run(stop)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["keys"]:
+        sys.exit(run_keys_command(sys.argv[2:], SystemClock()))
+    run_service(ApiSettings, _main)

@@ -1,0 +1,45 @@
+"""Owns the routes."""
+
+from functools import partial
+
+from aiohttp import web
+
+from services.api.call_reads import get_call, list_calls
+from services.api.campaign_reads import get_campaign, list_campaigns, list_contacts
+from services.api.campaign_writes import create_campaign, delete_campaign, update_campaign
+from services.api.context import CONTEXT, ApiContext
+from services.api.generations import V1, V2, Generation
+from services.api.middleware import keyed, name_request, observe
+from services.api.provider_callbacks import receive_callback
+from services.runtime.callback_urls import CALLBACK_ROUTE
+from services.runtime.health import Health
+
+
+def make_app(context: ApiContext, health: Health) -> web.Application:
+    """The whole HTTP surface of the process."""
+    app = web.Application(middlewares=[observe])
+    app[CONTEXT] = context
+    app.on_response_prepare.append(name_request)
+    for generation in (V1, V2):
+        app.add_routes(_campaign_routes(generation))
+    app.add_routes(
+        [
+            web.get(f"{V2.prefix}/{{id}}/contacts", keyed(list_contacts), allow_head=False),
+            web.get("/call", keyed(list_calls), allow_head=False),
+            web.get("/call/{id}", keyed(get_call), allow_head=False),
+            web.post(CALLBACK_ROUTE, receive_callback),
+        ]
+    )
+    app.add_routes(health.routes())
+    return app
+
+
+def _campaign_routes(generation: Generation) -> list[web.RouteDef]:
+    collection, item = generation.prefix, f"{generation.prefix}/{{id}}"
+    return [
+        web.post(collection, keyed(partial(create_campaign, generation))),
+        web.get(collection, keyed(partial(list_campaigns, generation)), allow_head=False),
+        web.get(item, keyed(partial(get_campaign, generation)), allow_head=False),
+        web.patch(item, keyed(partial(update_campaign, generation))),
+        web.delete(item, keyed(partial(delete_campaign, generation))),
+    ]

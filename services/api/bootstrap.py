@@ -1,0 +1,182 @@
+"""Owns how the API is wired: its clients, its stores, the app, and the order in which they start and stop."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from aiokafka.errors import KafkaError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from events.topics import CAMPAIGN_EVENTS
+from projections.queries.read_model import ReadModelAwayError, SqlReadModel
+from projections.store.engine import open_database
+from services.api.app import make_app
+from services.api.auth import Authenticator
+from services.api.bodies import BodyReader
+from services.api.command_log import KafkaCommandLog
+from services.api.context import ApiContext
+from services.api.freshness import Freshness
+from services.api.keys import KeyStore
+from services.api.log_answers import LogAnswers
+from services.api.metrics import ApiMetrics
+from services.api.outcomes import EventFollower
+from services.api.own_store import ensure_own_schema
+from services.api.repeats import Repeats
+from services.api.settings import ApiSettings
+from services.api.writing import Writer
+from services.runtime.clock import Clock
+from services.runtime.errors import StartupError
+from services.runtime.health import Health, serve
+from services.runtime.kafka import make_consumer, make_producer, partition_of
+from services.runtime.process import until_stopped_or_failed
+
+_SHUTDOWN_SECONDS = 10.0
+_FOLLOWER_START_SECONDS = 30.0
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def own_store(settings: ApiSettings) -> AsyncIterator[AsyncEngine]:
+    """The API's own database, its tables made; raises `StartupError` where it can not be opened."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = open_database(settings.own_store_url())
+    try:
+        try:
+            await ensure_own_schema(database)
+        except (SQLAlchemyError, OSError) as error:
+            raise StartupError("the API's own database can not be opened: see DATA_DIR and DATABASE_URL") from error
+        yield database
+    finally:
+        await database.dispose()
+
+
+def key_store(database: AsyncEngine) -> KeyStore:
+    return KeyStore(database, lambda: secrets.token_urlsafe(32))
+
+
+@dataclass(slots=True)
+class Api:
+    """One process of the API, with everything from outside as an argument."""
+
+    settings: ApiSettings
+    clock: Clock
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then finish the requests under way; raises what ended the following of the events."""
+        settings = self.settings
+        async with own_store(settings) as database, self._read_model() as read_model, self._command_log() as command_log:
+            follower = EventFollower(
+                lambda: make_consumer(settings), settings.topic_name(CAMPAIGN_EVENTS), settings.topic_partitions, self.clock
+            )
+            following = asyncio.create_task(follower.run())
+            health = Health()
+            context = self._context(database, read_model, command_log, follower, health)
+            health.checks |= {
+                "log": lambda: _log_problem(command_log, follower),
+                "read model": lambda: _read_model_problem(read_model),
+                "own store": lambda: _own_store_problem(database),
+            }
+            try:
+                await _within_start(follower, following)
+                runner = await serve(make_app(context, health), settings.host, settings.api_port, _SHUTDOWN_SECONDS)
+                try:
+                    await until_stopped_or_failed(stop, following)
+                finally:
+                    await runner.cleanup()
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+    def _context(
+        self, database: AsyncEngine, read_model: SqlReadModel, command_log: KafkaCommandLog, follower: EventFollower, health: Health
+    ) -> ApiContext:
+        settings, clock = self.settings, self.clock
+        writer = Writer(
+            log=command_log,
+            follower=follower,
+            freshness=Freshness(read_model, clock),
+            read_model=read_model,
+            log_answers=LogAnswers(lambda: make_consumer(settings), settings.topic_name(CAMPAIGN_EVENTS)),
+            hold_seconds=settings.api_hold_seconds,
+            patience_seconds=settings.api_read_model_patience_seconds,
+            max_waiting=settings.api_max_writes,
+        )
+        return ApiContext(
+            authenticator=Authenticator(key_store(database), clock),
+            bodies=BodyReader(settings.api_max_large_bodies),
+            read_model=read_model,
+            writer=writer,
+            repeats=Repeats(database, clock, _draw_id, settings.duplicate_window_seconds),
+            command_log=command_log,
+            metrics=ApiMetrics(health.registry),
+            clock=clock,
+            draw_id=_draw_id,
+            callback_key=settings.callback_key(),
+            calls_as_strings=settings.v1_calls_as_strings,
+        )
+
+    @asynccontextmanager
+    async def _read_model(self) -> AsyncIterator[SqlReadModel]:
+        database = open_database(self.settings.read_model_url())
+        try:
+            yield SqlReadModel(database)
+        finally:
+            await database.dispose()
+
+    @asynccontextmanager
+    async def _command_log(self) -> AsyncIterator[KafkaCommandLog]:
+        settings = self.settings
+        log = KafkaCommandLog(
+            new_producer=lambda: make_producer(settings),
+            name_of=settings.topic_name,
+            partition_of=lambda org_id: partition_of(org_id, settings.topic_partitions),
+            clock=self.clock,
+        )
+        try:
+            await log.start()
+        except (KafkaError, OSError) as error:
+            raise StartupError(f"no Kafka answers at {settings.kafka_bootstrap_servers}") from error
+        try:
+            yield log
+        finally:
+            await log.stop()
+
+
+def _draw_id() -> str:
+    return str(uuid4())
+
+
+async def _within_start(follower: EventFollower, following: "asyncio.Task[None]") -> None:
+    """No command is taken before its outcome would be seen."""
+    ready = asyncio.create_task(follower.ready())
+    await asyncio.wait([ready, following], timeout=_FOLLOWER_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    if following.done():
+        following.result()
+    if not ready.done():
+        ready.cancel()
+        raise StartupError("the events can not be followed: does Kafka answer?")
+
+
+async def _log_problem(command_log: KafkaCommandLog, follower: EventFollower) -> str | None:
+    return command_log.problem() or (None if follower.is_ready else "the events are not followed")
+
+
+async def _read_model_problem(read_model: SqlReadModel) -> str | None:
+    try:
+        await read_model.next_offsets()
+    except ReadModelAwayError:
+        return "does not answer"
+    return None
+
+
+async def _own_store_problem(database: AsyncEngine) -> str | None:
+    try:
+        await key_store(database).all()
+    except (SQLAlchemyError, OSError):
+        return "does not answer"
+    return None

@@ -1,0 +1,40 @@
+"""Owns what a request's handler is given: everything from outside, made once and wired in `bootstrap`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from projections.queries.read_model import ReadModel
+from services.api.auth import Authenticator
+from services.api.bodies import BodyReader
+from services.api.command_log import CommandLog
+from services.api.metrics import ApiMetrics
+from services.api.repeats import Repeats
+from services.api.writing import Writer
+from services.runtime.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """`draw_id` gives a fresh random UUID as text. `callback_key` authenticates the providers' callbacks."""
+
+    authenticator: Authenticator
+    bodies: BodyReader
+    read_model: ReadModel
+    writer: Writer
+    repeats: Repeats
+    command_log: CommandLog
+    metrics: ApiMetrics
+    clock: Clock
+    draw_id: Callable[[], str]
+    callback_key: bytes
+    calls_as_strings: bool
+
+
+CONTEXT: web.AppKey[ApiContext] = web.AppKey("context", ApiContext)
+ORG: web.RequestKey[str] = web.RequestKey("org", str)
+
+
+def context_of(request: web.Request) -> ApiContext:
+    return request.app[CONTEXT]

@@ -1,0 +1,61 @@
+"""Owns the providers' callbacks: authenticated, turned into reports, and confirmed only once they are in the log."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from aiohttp import web
+
+from events.codec import encode_command
+from events.commands import ReportCall
+from events.envelope import Command
+from events.ids import is_uuid
+from events.topics import CALL_COMMANDS
+from services.api.bodies import parse_json
+from services.api.callback_reports import read_report
+from services.api.command_log import LogUnavailableError, MaybeWrittenError
+from services.api.context import context_of
+from services.api.errors import ForbiddenError, UnavailableError
+from services.api.plans import MAX_RECORD_BYTES, SOURCE
+from services.api.responding import json_response
+from services.runtime.callback_urls import verify
+
+MAX_CALLBACK_BYTES = 8 * 1024 * 1024
+_APPEND_SECONDS = 20.0
+
+_log = logging.getLogger(__name__)
+
+
+async def receive_callback(request: web.Request) -> web.StreamResponse:
+    """200 once the report is durable, or says nothing that we know; 503 asks the provider to send it again.
+
+    A report that is sent twice changes nothing the second time: the engine goes by the call's state.
+    """
+    context = context_of(request)
+    org_id, campaign_id, call_id, attempt, mac = (request.match_info[part] for part in ("org", "campaign", "call", "attempt", "mac"))
+    if not verify(context.callback_key, org_id, campaign_id, call_id, attempt, mac) or not (is_uuid(campaign_id) and is_uuid(call_id)):
+        context.metrics.callbacks.labels("forbidden").inc()
+        raise ForbiddenError("this callback was not asked for")
+    async with context.bodies.read(request, MAX_CALLBACK_BYTES) as body:
+        report = read_report(int(attempt), parse_json(body))
+    if report is None:
+        context.metrics.callbacks.labels("ignored").inc()
+        return json_response({})
+    record = _encoded(Command(context.draw_id(), org_id, report, SOURCE, campaign_id, call_id))
+    try:
+        async with asyncio.timeout(_APPEND_SECONDS):
+            await context.command_log.append(CALL_COMMANDS, org_id, [record])
+    except (LogUnavailableError, MaybeWrittenError, TimeoutError) as error:
+        context.metrics.callbacks.labels("unavailable").inc()
+        raise UnavailableError("the report can not be taken now") from error
+    context.metrics.callbacks.labels("reported").inc()
+    return json_response({})
+
+
+def _encoded(command: Command) -> bytes:
+    """The record; without its analysis where that is too large to be kept."""
+    record = encode_command(command)
+    if len(record) > MAX_RECORD_BYTES and isinstance(command.data, ReportCall):
+        _log.warning("a report's analysis is too large and was left out", extra={"action": "drop-analysis", "call": command.call_id})
+        return encode_command(replace(command, data=command.data.model_copy(update={"analysis": None})))
+    return record
