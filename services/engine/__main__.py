@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 
 from projections.store.engine import open_database
 from projections.store.sql_store import SqlProjectionStore
-from services.engine.bootstrap import Engine, Readiness
+from services.engine.bootstrap import Engine
+from services.engine.observer import Observer
 from services.engine.settings import EngineSettings
 from services.runtime.clock import SystemClock
 from services.runtime.health import Health, serve_health
@@ -23,7 +24,7 @@ async def serve_engine(settings: EngineSettings, stop: asyncio.Event) -> None:
         store = SqlProjectionStore(database)
         await store.ensure_schema()
         health = Health()
-        engine = Engine(settings, store, SystemClock(), Readiness(health.registry))
+        engine = Engine(settings, store, SystemClock(), Observer(health.registry))
         health.checks["partitions"] = engine.problem
         runner = await serve_health(health, settings.host, settings.engine_port)
         stack.push_async_callback(runner.cleanup)

@@ -1,16 +1,15 @@
 """Owns how the engine is wired: its clients, one partition engine for each assignment, health and metrics."""
 
 import asyncio
-import logging
 import secrets
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer
-from prometheus_client import CollectorRegistry, Gauge
 
 from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS
 from services.engine.kafka_log import KafkaPartitionLog
+from services.engine.observer import Observer
 from services.engine.partition import PartitionEngine
 from services.engine.ports import Snapshots
 from services.engine.service import Workers
@@ -21,24 +20,6 @@ from services.runtime.process import until_stopped_or_failed
 
 GROUP = "engine"
 
-_log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Readiness:
-    """Which of the assigned partitions are taken over."""
-
-    registry: CollectorRegistry
-    taken: set[int] = field(default_factory=set)
-    gauge: Gauge = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.gauge = Gauge("ringfold_engine_partitions", "Partitions that this process has taken over", registry=self.registry)
-
-    def mark(self, partition: int, ready: bool) -> None:
-        (self.taken.add if ready else self.taken.discard)(partition)
-        self.gauge.set(len(self.taken))
-
 
 @dataclass(slots=True)
 class Engine:
@@ -47,7 +28,7 @@ class Engine:
     settings: EngineSettings
     snapshots: Snapshots
     clock: Clock
-    readiness: Readiness
+    observer: Observer
     workers: Workers | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -81,12 +62,12 @@ class Engine:
             clock=self.clock,
             policy=settings.policy(),
             nonce=lambda: secrets.token_hex(8),
-            on_ready=self.readiness.mark,
+            observer=self.observer,
         )
 
     async def problem(self) -> str | None:
         """What is missing for readiness: assigned partitions that are not taken over yet."""
         if self.workers is None:
             return "not in the group yet"
-        waiting = sorted(set(self.workers.tasks) - self.readiness.taken)
+        waiting = sorted(set(self.workers.tasks) - self.observer.taken)
         return f"partitions not taken over: {waiting}" if waiting else None if self.workers.assigned else "no assignment yet"

@@ -1,10 +1,11 @@
 """Owns the engine's partition log on Kafka: the shared consumer for commands, a transactional producer for everything written."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, InvalidTxnState, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, InvalidTxnState, KafkaError, ProducerFenced
 from aiokafka.structs import ConsumerRecord
 
 from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_COMMANDS_DEAD, CAMPAIGN_EVENTS, Topic
@@ -12,7 +13,10 @@ from services.engine.ports import Batch, CommandRecord, DeadLetter, FencedError
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
 _REPLAY_RECORDS = 2_000
+_STOP_SECONDS = 5.0
 _COMMANDS = (CALL_COMMANDS, CAMPAIGN_COMMANDS)
+
+_log = logging.getLogger(__name__)
 
 
 class ReadModelAheadError(Exception):
@@ -159,5 +163,9 @@ class KafkaPartitionLog:
 
     async def _stop_producer(self) -> None:
         producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        if producer is None:
+            return
+        try:
+            await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+        except (TimeoutError, KafkaError) as error:
+            _log.warning("the producer did not stop cleanly", extra={"action": "stop", "partition": self._partition, "error": repr(error)})

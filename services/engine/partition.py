@@ -11,6 +11,7 @@ from events.codec import decode_event
 from services.engine.decider.evolve import evolve
 from services.engine.decider.policy import Policy
 from services.engine.handling import Handler
+from services.engine.observer import Observer
 from services.engine.ports import FencedError, PartitionLog, Snapshots
 from services.engine.restore import state_of
 from services.runtime.clock import Clock
@@ -36,28 +37,26 @@ class PartitionEngine:
     clock: Clock
     policy: Policy
     nonce: Callable[[], str]
-    on_ready: Callable[[int, bool], None]
+    observer: Observer
 
     async def run(self) -> None:
-        """Until cancelled or fenced. An error in a transaction throws the state away and takes the partition over anew.
+        """Until cancelled. An error in a transaction throws the state away and takes the partition over anew.
 
-        Raises `TakeOverError`.
+        Raises `TakeOverError`, and `FencedError` where the partition must not be written again before a new assignment.
         """
         try:
             while True:
                 handler = await self._take_over()
-                self.on_ready(self.partition, True)
+                self.observer.ready(self.partition, True)
                 try:
                     await self._handle(handler)
                 except FencedError:
                     raise
                 except Exception:
                     _log.exception("transaction failed, taking over anew", extra={"action": "take-over", "partition": self.partition})
-                    self.on_ready(self.partition, False)
-        except FencedError:
-            _log.warning("fenced by another owner", extra={"action": "fenced", "partition": self.partition})
+                    self.observer.ready(self.partition, False)
         finally:
-            self.on_ready(self.partition, False)
+            self.observer.ready(self.partition, False)
             await self.log.close()
 
     async def _take_over(self) -> Handler:
@@ -92,7 +91,9 @@ class PartitionEngine:
         while True:
             batch = handler.batch(self.clock.now())
             if batch:
+                began = self.clock.monotonic()
                 await self.log.commit(batch)
+                self.observer.committed(batch, self.clock.monotonic() - began)
             await asyncio.sleep(0)
             if not handler.waiting:
                 wait = 0.0 if handler.state.stirred else self._wait_seconds(handler.state.deadlines.next_at())

@@ -18,7 +18,9 @@ _log = logging.getLogger(__name__)
 class Workers(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """The partitions' tasks. The callbacks only pause, stop and start tasks: what can fail happens in the tasks.
 
-    aiokafka swallows what a callback raises, so nothing is decided here; a task that fails sets `failed`.
+    aiokafka swallows what a callback raises, so nothing is decided here; a task that fails, or is fenced, sets `failed`. The
+    process then ends: the broker also fences a producer whose transaction it timed out, with no other owner about, and only
+    a process that joins the group anew is sure to get an assignment.
     """
 
     consumer: AIOKafkaConsumer

@@ -12,7 +12,8 @@ from events.envelope import Command
 from events.topics import CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS
 from projections.store.engine import open_database
 from projections.store.sql_store import SqlProjectionStore
-from services.engine.bootstrap import Engine, Readiness
+from services.engine.bootstrap import Engine
+from services.engine.observer import Observer
 from services.engine.settings import EngineSettings
 from services.runtime.kafka import partition_of
 from services.runtime.settings import Settings
@@ -27,7 +28,7 @@ async def running(settings: Settings, clock: ManualClock) -> AsyncIterator[Engin
     database = open_database(settings.read_model_url())
     store = SqlProjectionStore(database)
     await store.ensure_schema()
-    engine = Engine(EngineSettings(**settings.model_dump()), store, clock, Readiness(CollectorRegistry()))
+    engine = Engine(EngineSettings(**settings.model_dump()), store, clock, Observer(CollectorRegistry()))
     stop = asyncio.Event()
     task = asyncio.create_task(engine.run(stop))
     try:
@@ -82,4 +83,4 @@ async def test_two_engines_share_the_partitions_and_one_takes_all_when_the_other
 
 
 async def _taken(*engines: Engine) -> list[tuple[int, ...]]:
-    return [tuple(sorted(engine.readiness.taken)) for engine in engines]
+    return [tuple(sorted(engine.observer.taken)) for engine in engines]

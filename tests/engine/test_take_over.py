@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import ProducerFenced
+from prometheus_client import CollectorRegistry
 
 from events.codec import decode_event, encode_command
 from events.envelope import Command, Event
@@ -15,8 +16,9 @@ from events.ids import campaign_id_of
 from events.topics import CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS, Topic
 from projections.engine_snapshot.snapshot import EngineSnapshot
 from services.engine.decider.policy import Policy
+from services.engine.observer import Observer
 from services.engine.partition import PartitionEngine, TakeOverError
-from services.engine.ports import Batch, CommandRecord, PartitionLog
+from services.engine.ports import Batch, CommandRecord, FencedError, PartitionLog
 from services.engine.restore import state_of
 from services.runtime.kafka import make_producer
 from services.runtime.settings import Settings
@@ -107,7 +109,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[LogWorld]:
         yield await KafkaLog.start(request.getfixturevalue("settings"), stack)
 
 
-def engine(log: Any, snapshots: Any = None, ready: list[bool] | None = None) -> PartitionEngine:
+def engine(log: Any, snapshots: Any = None, observer: Observer | None = None) -> PartitionEngine:
     return PartitionEngine(
         partition=0,
         log=log,
@@ -115,7 +117,7 @@ def engine(log: Any, snapshots: Any = None, ready: list[bool] | None = None) -> 
         clock=ManualClock(),
         policy=Policy(),
         nonce=lambda: f"n{next(_nonces)}",
-        on_ready=lambda _, now: (ready if ready is not None else []).append(now),
+        observer=observer or Observer(CollectorRegistry()),
     )
 
 
@@ -159,16 +161,17 @@ async def test_whatever_step_an_owner_dies_at_its_successor_makes_each_command_f
 
 
 async def test_a_zombie_is_fenced_stops_and_leaves_nothing_on_the_log(world: LogWorld) -> None:
-    ready: list[bool] = []
-    zombie = asyncio.create_task(engine(await world.new_owner(), ready=ready).run())
+    observer = Observer(CollectorRegistry())
+    zombie = asyncio.create_task(engine(await world.new_owner(), observer=observer).run())
     await ask(world, "a")
     await eventually(lambda: created(world))
     successor = await world.new_owner()
     successor.pause()
     await successor.fence()
     await ask(world, "b")
-    await asyncio.wait_for(zombie, 20)
-    assert ready[-1] is False
+    with pytest.raises(FencedError):
+        await asyncio.wait_for(zombie, 20)
+    assert observer.taken == set()
     assert await created(world) == [campaign_id_of("org-1", "a")]
     await successor.close()
     await run_until_created(world, "b")
