@@ -61,7 +61,7 @@ $(KAFKA_STAMP): $(POM)
 		command -v mvn >/dev/null || { echo "Maven is needed to fetch the local Kafka: install it, or set KAFKA_BOOTSTRAP_SERVERS to a cluster of yours" >&2; exit 1; }; \
 		echo "fetching Apache Kafka into .kafka/libs ..."; \
 		rm -rf .kafka/libs; mkdir -p .kafka/libs; \
-		mvn -q -B -Dstyle.color=never -f $(POM) dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.kafka/libs" || \
-			{ echo "Maven could not fetch the local Kafka: see above, and run make again" >&2; exit 1; }; \
+		mvn -q -B -f $(POM) dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.kafka/libs" >.kafka/maven.log 2>&1 || \
+			{ echo "Maven could not fetch the local Kafka: $$(grep -m1 ERROR .kafka/maven.log || echo see .kafka/maven.log)" >&2; exit 1; }; \
 		touch $@; \
 	fi
