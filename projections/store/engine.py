@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a write on SQLite waits for another process's write."""
@@ -24,6 +25,16 @@ def open_database(database_url: str, **options: Any) -> AsyncEngine:
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}, **options)
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def open_sqlite_writer(database: AsyncEngine) -> Engine:
+    """The same SQLite file for a thread that writes: plain calls, one connection, every transaction takes the write lock at once."""
+    url = database.url.set(drivername="sqlite+pysqlite")
+    arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False}
+    engine = create_engine(url, connect_args=arguments, poolclass=StaticPool, execution_options={_IMMEDIATE: True})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 

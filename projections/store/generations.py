@@ -1,63 +1,68 @@
 """Owns replacing the read model's tables by rebuilt ones, in one write transaction (design, "Read model")."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, and_, func, or_, select, text
 
-from projections.store.engine import writing
 from projections.store.row_writing import upsert
 from projections.store.tables import LIVE, Tables, meta, outbox, tables_named
+from projections.store.writer import Writer
 
 _PREFIX = "rebuild_"
 _GENERATION = "generation"
 
 
-async def fresh_tables(database: AsyncEngine) -> Tables:
+async def fresh_tables(writer: Writer) -> Tables:
     """The tables of the next generation, still to be created; what an earlier, unfinished rebuild left of them is dropped."""
-    async with writing(database) as connection:
-        stored = (await connection.execute(select(meta.c.value).where(meta.c.name == _GENERATION))).scalar()
-        tables = tables_named(_PREFIX, int(stored or 0) + 1)
-        await connection.run_sync(tables.metadata.drop_all)
+    return await writer.run(_fresh_tables)
+
+
+def _fresh_tables(connection: Connection) -> Tables:
+    stored = connection.execute(select(meta.c.value).where(meta.c.name == _GENERATION)).scalar()
+    tables = tables_named(_PREFIX, int(stored or 0) + 1)
+    tables.metadata.drop_all(connection)
     return tables
 
 
-async def swap_in(database: AsyncEngine, fresh: Tables, identity: Mapping[str, str]) -> bool:
+async def swap_in(writer: Writer, fresh: Tables, identity: Mapping[str, str]) -> bool:
     """Put the fresh tables in place of the live ones, with the identity of what they were folded from.
 
     Changes nothing and says so where a partition of the live ones is ahead, unless those come from another log or fold. The
     campaigns that the two do not show alike go to the outbox.
     """
-    async with writing(database) as connection:
-        if database.dialect.name != "sqlite":
-            names = ", ".join(f'"{table.name}"' for table in LIVE.all)
-            await connection.execute(text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
-        stored = {row.name: row.value for row in await connection.execute(select(meta))}
-        is_same_log = all(stored.get(name, value) == value for name, value in identity.items())
-        if is_same_log and await _is_behind(connection, fresh):
-            return False
-        await _publish_differences(connection, fresh)
-        generation = int(stored.get(_GENERATION, 0)) + 1
-        for live, new in zip(LIVE.all, fresh.all, strict=True):
-            await connection.execute(text(f'DROP TABLE "{live.name}"'))
-            await connection.execute(text(f'ALTER TABLE "{new.name}" RENAME TO "{live.name}"'))
-        values = {**identity, _GENERATION: str(generation)}
-        await upsert(meta, database.dialect).run(connection, list(values.items()))
+    return await writer.run(partial(_swap_in, fresh=fresh, identity=identity))
+
+
+def _swap_in(connection: Connection, fresh: Tables, identity: Mapping[str, str]) -> bool:
+    if connection.dialect.name != "sqlite":
+        names = ", ".join(f'"{table.name}"' for table in LIVE.all)
+        connection.execute(text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
+    stored = {row.name: row.value for row in connection.execute(select(meta))}
+    is_same_log = all(stored.get(name, value) == value for name, value in identity.items())
+    if is_same_log and _is_behind(connection, fresh):
+        return False
+    _publish_differences(connection, fresh)
+    generation = int(stored.get(_GENERATION, 0)) + 1
+    for live, new in zip(LIVE.all, fresh.all, strict=True):
+        connection.execute(text(f'DROP TABLE "{live.name}"'))
+        connection.execute(text(f'ALTER TABLE "{new.name}" RENAME TO "{live.name}"'))
+    upsert(meta, connection.dialect).run(connection, list({**identity, _GENERATION: str(generation)}.items()))
     return True
 
 
-async def _is_behind(connection: AsyncConnection, fresh: Tables) -> bool:
+def _is_behind(connection: Connection, fresh: Tables) -> bool:
     live, new = LIVE.offsets, fresh.offsets
     ahead = (
         select(func.count())
         .select_from(live.outerjoin(new, live.c.partition == new.c.partition))
         .where(live.c.next_offset > func.coalesce(new.c.next_offset, 0))
     )
-    return bool((await connection.execute(ahead)).scalar())
+    return bool((connection.execute(ahead)).scalar())
 
 
-async def _publish_differences(connection: AsyncConnection, fresh: Tables) -> None:
+def _publish_differences(connection: Connection, fresh: Tables) -> None:
     live, new = LIVE.campaigns, fresh.campaigns
     differ = or_(live.c.id.is_(None), live.c.version != new.c.version)
     query = (
@@ -65,5 +70,5 @@ async def _publish_differences(connection: AsyncConnection, fresh: Tables) -> No
         .select_from(new.outerjoin(live, live.c.id == new.c.id))
         .where(and_(new.c.shown, differ))
     )
-    rows: list[Any] = [tuple(row) for row in await connection.execute(query)]
-    await upsert(outbox, connection.dialect).run(connection, rows)
+    rows: list[Any] = [tuple(row) for row in connection.execute(query)]
+    upsert(outbox, connection.dialect).run(connection, rows)

@@ -1,10 +1,11 @@
 """Owns the list of campaigns whose newest summary is not on `campaign-state` yet (design, "Read model")."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import Connection, and_, bindparam, delete, select
 
 from projections.campaign_progress.rows import CAMPAIGN_COLUMNS, CampaignRow
 from projections.store.engine import reading
@@ -51,7 +52,9 @@ class SqlOutbox:
 
     async def published(self, entries: Iterable[Unpublished]) -> None:
         done = sorted((entry.campaign.id, entry.version) for entry in entries)
-        async with self._store.writing() as connection:
-            for campaign_id, version in done:
-                same = and_(outbox.c.campaign_id == campaign_id, outbox.c.version == version)
-                await connection.execute(delete(outbox).where(same))
+        await self._store.writer.run(partial(_forget, entries=done))
+
+
+def _forget(connection: Connection, entries: Sequence[tuple[str, int]]) -> None:
+    same = and_(outbox.c.campaign_id == bindparam("id"), outbox.c.version == bindparam("at"))
+    connection.execute(delete(outbox).where(same), [{"id": campaign_id, "at": version} for campaign_id, version in entries])

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Delete, Dialect, Executable, Table, bindparam, delete, update
+from sqlalchemy import Connection, Delete, Dialect, Executable, Table, bindparam, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from projections.campaign_progress.fold import Progress
@@ -28,10 +27,10 @@ class BulkStatement:
     def values_of(self) -> Callable[[Any], Any]:
         return attrgetter(*self.parameters)
 
-    async def run(self, connection: AsyncConnection, rows: Sequence[Any]) -> None:
+    def run(self, connection: Connection, rows: Sequence[Any]) -> None:
         """Once for each tuple of values; nothing where there are none."""
         if rows:
-            await connection.exec_driver_sql(self.sql, list(rows))
+            connection.exec_driver_sql(self.sql, list(rows))
 
 
 class RowWriting:
@@ -51,30 +50,30 @@ class RowWriting:
         self._contact_values, self._state_values = _split(self._new_call.parameters)
         self._change_values = attrgetter(*("id" if name == _KEY else name for name in self._changed_call.parameters))
 
-    async def write_progress(self, connection: AsyncConnection, progress: Progress) -> None:
+    def write_progress(self, connection: Connection, progress: Progress) -> None:
         """Write what the batch changed; `progress` is settled."""
         for campaign_id, first_position in progress.dropped.items():
-            await connection.execute(self._drop(campaign_id, first_position))
+            connection.execute(self._drop(campaign_id, first_position))
         contacts, calls = progress.contacts, progress.calls
         new = [(*self._contact_values(contact), *self._state_values(calls[call_id])) for call_id, contact in contacts.items()]
-        await self._new_call.run(connection, new)
+        self._new_call.run(connection, new)
         changed = [self._change_values(call) for call_id, call in progress.changed.items() if call_id not in contacts]
-        await self._changed_call.run(connection, changed)
+        self._changed_call.run(connection, changed)
         rows = [self._campaign_values(campaign) for _, campaign in sorted(progress.changed_campaigns.items())]
-        await self._campaign.run(connection, rows)
+        self._campaign.run(connection, rows)
 
     def _drop(self, campaign_id: str, first_position: int) -> Delete:
         calls = self._tables.calls
         return delete(calls).where(calls.c.campaign_id == campaign_id, calls.c.position < first_position)
 
-    async def write_handled(self, connection: AsyncConnection, rows: Iterable[HandledRow]) -> None:
+    def write_handled(self, connection: Connection, rows: Iterable[HandledRow]) -> None:
         """Remember the rows; one of the same command, which is forgotten by now, is replaced."""
-        await self._handled.run(connection, [self._handled_values(row) for row in rows])
+        self._handled.run(connection, [self._handled_values(row) for row in rows])
 
-    async def write_outbox(self, connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]) -> None:
+    def write_outbox(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         """Ask for campaigns' summaries to be published; sorted, so that two transactions never wait for each other in a circle."""
         ordered = sorted(rows, key=lambda row: str(row["campaign_id"]))
-        await self._outbox.run(connection, [tuple(row[name] for name in self._outbox.parameters) for row in ordered])
+        self._outbox.run(connection, [tuple(row[name] for name in self._outbox.parameters) for row in ordered])
 
 
 def _split(parameters: tuple[str, ...]) -> tuple[Callable[[ContactRow], Any], Callable[[CallRow], Any]]:

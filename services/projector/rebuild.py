@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
@@ -34,13 +35,19 @@ async def rebuild(settings: Settings, stop: asyncio.Event) -> None:
     await ensure_topics(settings)
     topic = settings.topic_name(CAMPAIGN_EVENTS)
     cluster_id, topic_id = await log_identity(settings, topic)
-    database = open_database(settings.read_model_url())
-    reader = make_consumer(settings, max_poll_records=MAX_RECORDS)
-    try:
-        await SqlProjectionStore(database).ensure_schema()
-        fresh = await fresh_tables(database)
+    identity = {"fold version": str(FOLD_VERSION), "cluster id": cluster_id, "topic id": topic_id}
+    async with AsyncExitStack() as stack:
+        database = open_database(settings.read_model_url())
+        stack.push_async_callback(database.dispose)
+        live = SqlProjectionStore(database)
+        stack.push_async_callback(live.close)
+        await live.ensure_schema()
+        fresh = await fresh_tables(live.writer)
         store = SqlProjectionStore(database, fresh, publishes=False)
+        stack.push_async_callback(store.close)
         await store.ensure_schema()
+        reader = make_consumer(settings, max_poll_records=MAX_RECORDS)
+        stack.push_async_callback(reader.stop)
         await reader.start()
         partitions = [TopicPartition(topic, number) for number in range(settings.topic_partitions)]
         reader.assign(partitions)
@@ -48,13 +55,9 @@ async def rebuild(settings: Settings, stop: asyncio.Event) -> None:
         offsets = dict.fromkeys(partitions, 0)
         while not stop.is_set():
             await _fold_up_to(reader, store, offsets, await reader.end_offsets(partitions), stop)
-            identity = {"fold version": str(FOLD_VERSION), "cluster id": cluster_id, "topic id": topic_id}
-            if not stop.is_set() and await swap_in(database, fresh, identity):
+            if not stop.is_set() and await swap_in(live.writer, fresh, identity):
                 _log.info("the rebuilt read model is live", extra={"action": "rebuild", "offsets": sum(offsets.values())})
                 return
-    finally:
-        await reader.stop()
-        await database.dispose()
 
 
 async def _fold_up_to(

@@ -39,6 +39,7 @@ async def serve_projector(settings: Settings, stop: asyncio.Event) -> None:
         database = open_database(settings.read_model_url())
         stack.push_async_callback(database.dispose)
         store = SqlProjectionStore(database)
+        stack.push_async_callback(store.close)
         await ensure_topics(settings)
         await store.ensure_schema()
         await _check_identity(settings, store)

@@ -101,6 +101,7 @@ async def open_store(database_url: str) -> AsyncIterator[SqlProjectionStore]:
         await store.ensure_schema()
         yield store
     finally:
+        await store.close()
         await database.dispose()
 
 

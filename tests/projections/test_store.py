@@ -219,14 +219,14 @@ async def test_rebuilt_tables_are_swapped_in_when_no_partition_is_behind(store: 
     await fill(store, log[:60])
     live = await dumped(store)
     for _ in range(3):
-        fresh = await fresh_tables(store.database)
+        fresh = await fresh_tables(store.writer)
         rebuilt = SqlProjectionStore(store.database, fresh, publishes=False)
         await rebuilt.ensure_schema()
         await rebuilt.apply(PARTITION, 0, 40, log[:40])
-        assert await swap_in(store.database, fresh, identity) is False
+        assert await swap_in(store.writer, fresh, identity) is False
         await rebuilt.apply(PARTITION, 40, 60, log[40:60])
         assert b"".join([line async for line in dump(store.database, fresh)]) == live
-        assert await swap_in(store.database, fresh, identity) is True
+        assert await swap_in(store.writer, fresh, identity) is True
         assert await dumped(store) == live
     await store.check_identity(1, "c", "t")
     assert isinstance(await store.apply(PARTITION, 60, len(log), log[60:]), Applied)
@@ -238,10 +238,10 @@ async def test_a_rebuild_replaces_tables_of_another_log_whatever_their_offsets(s
     await store.check_identity(1, "c", "topic-before")
     log = records(spread(busy_world().log))
     await fill(store, log)
-    fresh = await fresh_tables(store.database)
+    fresh = await fresh_tables(store.writer)
     rebuilt = SqlProjectionStore(store.database, fresh, publishes=False)
     await rebuilt.ensure_schema()
     await rebuilt.apply(PARTITION, 0, 10, log[:10])
-    assert await swap_in(store.database, fresh, {"fold version": "1", "cluster id": "c", "topic id": "topic-after"}) is True
+    assert await swap_in(store.writer, fresh, {"fold version": "1", "cluster id": "c", "topic id": "topic-after"}) is True
     assert await store.next_offsets() == {PARTITION: 10}
     await store.check_identity(1, "c", "topic-after")
