@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from events.codec import decode_event
-from services.engine.decider.evolve import evolve
+from services.engine.decider.evolve import FoldError, evolve
 from services.engine.decider.policy import Policy
 from services.engine.handling import Handler
 from services.engine.observer import Observer
@@ -42,7 +42,8 @@ class PartitionEngine:
     async def run(self) -> None:
         """Until cancelled. An error in a transaction throws the state away and takes the partition over anew.
 
-        Raises `TakeOverError`, and `FencedError` where the partition must not be written again before a new assignment.
+        Raises `TakeOverError`, `FencedError` where the partition must not be written again before a new assignment, and
+        `FoldError` where a decision contradicts the facts: a bug, which must not be tried again and again.
         """
         try:
             while True:
@@ -50,7 +51,7 @@ class PartitionEngine:
                 self.observer.ready(self.partition, True)
                 try:
                     await self._handle(handler)
-                except FencedError:
+                except (FencedError, FoldError):
                     raise
                 except Exception:
                     _log.exception("transaction failed, taking over anew", extra={"action": "take-over", "partition": self.partition})
