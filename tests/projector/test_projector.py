@@ -1,43 +1,251 @@
-"""The projector on real Kafka: what it commits, what it skips, and how it survives."""
+"""The projector on real Kafka: what it folds and what it does not, and how it survives deaths, rivals and poison."""
 
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from aiokafka.structs import TopicPartition
+
+from events import commands
+from events.envelope import Event
+from events.topics import CAMPAIGN_STATE
+from infra.kafka.broker import free_port
 from projections.store.sql_store import SqlProjectionStore
+from projections.store.tables import LIVE
+from services.runtime.kafka import make_consumer, partition_of
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
 from tests.engine.given import World
 from tests.projections.given import dumped, open_store, spread
-from tests.projector.given import Log, open_log, running_projector
+from tests.projector.given import Log, Projector, open_log, running_projector
 from tests.support.eventually import eventually
 
 
 async def caught_up(store: SqlProjectionStore, log: Log) -> None:
-    await eventually(store.next_offsets, lambda seen: all(seen.get(p, 0) >= end for p, end in log.ends.items()), 30)
+    await eventually(store.next_offsets, lambda seen: all(seen.get(p, 0) >= end for p, end in log.ends.items()), 40)
 
 
-async def reference(log: Log, url: str) -> bytes:
-    """The dump of the rows that a fold of the committed log in one go makes."""
-    async with open_store(url) as store:
+async def reference(log: Log, directory: Path) -> bytes:
+    """The dump of the rows that one fold of the committed log makes."""
+    async with open_store(f"sqlite:///{directory / f'reference-{sum(log.ends.values())}.sqlite'}") as store:
         for partition, records in log.committed.items():
             await store.apply(partition, 0, len(records), records)
         return await dumped(store)
 
 
-def campaigns(count: int, size: int = 6) -> World:
+def busy(count: int, size: int = 8) -> list[Event]:
+    """The log of some orgs, each with a campaign that runs to its end."""
     world = World()
     for number in range(count):
-        campaign_id = world.create(size, org=f"org-{number}", id=f"create-{number}", maxConcurrency=2)
-        for call in world.active(campaign_id):
-            world.claim(call, org=f"org-{number}")
-    return world
+        org = f"org-{number}"
+        campaign_id = world.create(size, org=org, id=f"create-{number}", maxConcurrency=3)
+        while world.active(campaign_id):
+            for call in world.active(campaign_id):
+                world.claim(call, org=org)
+                world.report(call, "ringing", org=org)
+                world.report(call, "ended", org=org, ended_reason="customer-ended-call", cost=0.1, final=True)
+    return spread(world.log)
 
 
-async def test_committed_events_become_rows_and_aborted_ones_do_not(settings: Settings, tmp_path: object) -> None:
+async def write_in_pieces(log: Log, events: Sequence[Event], size: int = 40, pause_seconds: float = 0.0) -> None:
+    """Transactions, every seventh of them aborted first."""
+    for number, start in enumerate(range(0, len(events), size)):
+        piece = events[start : start + size]
+        if number % 7 == 0:
+            await log.write(piece, abort=True)
+        await log.write(piece)
+        await asyncio.sleep(pause_seconds)
+
+
+@pytest.fixture
+def data_dir(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+
+
+@pytest.fixture
+async def topics(settings: Settings, data_dir: None) -> Settings:
     await ensure_topics(settings)
-    world = campaigns(4)
-    events = spread(world.log)
-    async with open_log(settings) as log, running_projector(settings) as projector, open_store(settings.read_model_url()) as store:
-        await log.write(events[:30])
-        await log.write(events[30:60], abort=True)
-        await log.write(events[30:])
+    return settings
+
+
+async def test_committed_events_become_rows_and_aborted_ones_do_not(topics: Settings, tmp_path: Path) -> None:
+    async with open_log(topics) as log, running_projector(topics) as projector, open_store(topics.read_model_url()) as store:
+        await write_in_pieces(log, busy(4))
         await caught_up(store, log)
-        assert await dumped(store) == await reference(log, f"sqlite:///{tmp_path}/reference.sqlite")
+        assert await dumped(store) == await reference(log, tmp_path)
+        assert await projector.stop() == 0
+
+
+async def test_postgresql_holds_the_same_rows(topics: Settings, postgres_url: str, tmp_path: Path) -> None:
+    settings = topics.model_copy(update={"database_url": Settings(database_url=postgres_url).database_url})
+    async with open_log(settings) as log, running_projector(settings), open_store(settings.read_model_url()) as store:
+        await write_in_pieces(log, busy(3))
+        await caught_up(store, log)
+        assert await dumped(store) == await reference(log, tmp_path)
+
+
+async def test_killed_while_loaded_and_started_again_it_counts_nothing_twice_and_misses_nothing(topics: Settings, tmp_path: Path) -> None:
+    async with open_log(topics) as log, open_store(topics.read_model_url()) as store:
+        writing = asyncio.create_task(write_in_pieces(log, busy(24, 12), size=25, pause_seconds=0.03))
+        for seconds in (0.4, 0.7, 0.2):
+            async with running_projector(topics) as projector:
+                await asyncio.sleep(seconds)
+                await projector.kill()
+        await writing
+        async with running_projector(topics):
+            await caught_up(store, log)
+        assert await dumped(store) == await reference(log, tmp_path)
+
+
+async def test_two_that_share_the_partitions_and_rebalance_while_loaded_write_no_wrong_row(topics: Settings, tmp_path: Path) -> None:
+    async with open_log(topics) as log, running_projector(topics) as first, open_store(topics.read_model_url()) as store:
+        writing = asyncio.create_task(write_in_pieces(log, busy(24, 12), size=25, pause_seconds=0.05))
+        async with running_projector(topics, free_port()):
+            await asyncio.sleep(0.5)
+            assert await first.stop() == 0
+            await asyncio.sleep(0.5)
+            async with running_projector(topics):
+                await writing
+                await caught_up(store, log)
+        assert await dumped(store) == await reference(log, tmp_path)
+
+
+async def test_the_groups_own_offsets_never_count(topics: Settings, tmp_path: Path) -> None:
+    async with open_log(topics) as log:
+        await write_in_pieces(log, busy(3))
+        async with running_projector(topics) as projector, open_store(topics.read_model_url()) as store:
+            await caught_up(store, log)
+            assert await projector.stop() == 0
+        for file in topics.data_dir.glob("read-model.sqlite*"):
+            file.unlink()
+        async with running_projector(topics), open_store(topics.read_model_url()) as store:
+            await caught_up(store, log)
+            assert await dumped(store) == await reference(log, tmp_path)
+
+
+async def test_an_unknown_event_stops_its_partition_loudly_and_no_other(topics: Settings) -> None:
+    orgs = {partition_of(f"org-{number}", 2): f"org-{number}" for number in range(20)}
+    world = World()
+    for org in orgs.values():
+        world.create(2, org=org, id=f"create-{org}")
+    poison = {
+        "specversion": "1.0",
+        "id": "x",
+        "source": "/t",
+        "type": "CallTeleported.v1",
+        "orgid": orgs[0],
+        "time": "2030-01-01T09:00:00.000Z",
+    }
+    async with open_log(topics) as log, running_projector(topics) as projector, open_store(topics.read_model_url()) as store:
+        await log.write([event for event in world.log if event.org_id == orgs[0]])
+        await caught_up(store, log)
+        before = (await store.next_offsets())[0]
+        await log.write_raw(orgs[0], orjson.dumps(poison))
+        await eventually(projector.readiness, lambda status: status == 503)
+        await log.write([event for event in world.log if event.org_id == orgs[1]])
+        await eventually(store.next_offsets, lambda seen: seen.get(1, 0) >= log.ends[1])
+        assert (await store.next_offsets())[0] == before
+        async with aiohttp.ClientSession() as session, session.get(f"{projector.url}/health/ready") as answer:
+            assert "CallTeleported.v1" in (await answer.json())["missing"]["partitions"]
+        assert await projector.stop() == 0
+
+
+async def test_a_database_that_fails_ends_the_process(topics: Settings) -> None:
+    async with open_log(topics) as log, running_projector(topics) as projector:
+        async with open_store(topics.read_model_url()) as store:
+            await store.writer.run(lambda connection: LIVE.calls.drop(connection))
+        await log.write(busy(1))
+        assert await asyncio.wait_for(projector.process.wait(), 20) == 1
+
+
+async def test_a_read_model_of_another_log_is_an_error_that_names_rebuild(topics: Settings) -> None:
+    async with open_store(topics.read_model_url()) as store:
+        await store.check_identity(1, "another-cluster", "another-topic")
+    projector = await Projector(topics).start()
+    assert await asyncio.wait_for(projector.process.wait(), 20) == 2
+    assert "rebuild" in (topics.data_dir / f"projector-{topics.projector_port}.log").read_text()
+
+
+async def test_a_rebuild_beside_the_live_projector_gives_the_same_rows(topics: Settings, tmp_path: Path) -> None:
+    async with open_log(topics) as log, running_projector(topics) as live, open_store(topics.read_model_url()) as store:
+        events = busy(12)
+        await write_in_pieces(log, events[: len(events) // 2])
+        await caught_up(store, log)
+        rebuild = await Projector(topics, free_port(), ["rebuild"]).start()
+        await write_in_pieces(log, events[len(events) // 2 :], pause_seconds=0.02)
+        assert await asyncio.wait_for(rebuild.process.wait(), 40) == 0
+        await caught_up(store, log)
+        assert await dumped(store) == await reference(log, tmp_path)
+        await write_in_pieces(log, [event for event in busy(13) if event.org_id == "org-12"])
+        await caught_up(store, log)
+        assert await dumped(store) == await reference(log, tmp_path)
+        assert await live.stop() == 0
+
+
+async def test_a_rebuild_of_an_empty_database_gives_the_same_rows(topics: Settings, tmp_path: Path) -> None:
+    async with open_log(topics) as log:
+        await write_in_pieces(log, busy(3))
+        rebuild = await Projector(topics, arguments=["rebuild"]).start()
+        assert await asyncio.wait_for(rebuild.process.wait(), 30) == 0
+        async with open_store(topics.read_model_url()) as store:
+            assert await dumped(store) == await reference(log, tmp_path)
+
+
+async def summaries(settings: Settings) -> dict[str, Any]:
+    """What a reader of the whole of `campaign-state` knows in the end; a tombstone is `None`."""
+    topic = settings.topic_name(CAMPAIGN_STATE)
+    consumer = make_consumer(settings)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in range(settings.topic_partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        known = {}
+        for partition, end in (await consumer.end_offsets(partitions)).items():
+            while await consumer.position(partition) < end:
+                for record in (await consumer.getmany(partition, timeout_ms=200)).get(partition, []):
+                    known[record.key.decode()] = None if record.value is None else orjson.loads(record.value)
+        return known
+    finally:
+        await consumer.stop()
+
+
+async def test_campaign_state_tells_the_newest_summary_of_each_campaign(topics: Settings) -> None:
+    world = World()
+    first = world.create(4, maxConcurrency=2)
+    gone = world.create(1)
+    async with open_log(topics) as log, running_projector(topics) as projector:
+        await log.write(world.log)
+        await eventually(lambda: summaries(topics), lambda known: known.keys() == {first, gone})
+        before = len(world.log)
+        world.do(commands.DeleteCampaign(), gone)
+        world.run_out(first)
+        await log.write(world.log[before:])
+        known = await eventually(lambda: summaries(topics), lambda known: known[gone] is None and known[first]["status"] == "ended")
+        assert known[first] | {"updatedAt": ""} == {
+            "id": first,
+            "orgId": "org-1",
+            "status": "ended",
+            "endedReason": "campaign.ended.success",
+            "version": sum(event.campaign_id == first for event in world.log),
+            "name": "Spring",
+            "assistantId": "a-1",
+            "phoneNumberId": "p-1",
+            "maxConcurrency": 2,
+            "callsCounterScheduled": 0,
+            "callsCounterQueued": 0,
+            "callsCounterInProgress": 0,
+            "callsCounterEnded": 4,
+            "callsCounterEndedVoicemail": 0,
+            "contactCounters": {"pending": 0, "dispatched": 0, "completed": 4, "failed": 0, "skipped": 0, "predialFailed": 0},
+            "callMetrics": {"dialed": 4, "connected": 4},
+            "createdAt": "2030-01-01T09:00:00.000Z",
+            "startedAt": "2030-01-01T09:00:00.000Z",
+            "endedAt": "2030-01-01T09:00:00.000Z",
+            "updatedAt": "",
+        }
         assert await projector.stop() == 0
