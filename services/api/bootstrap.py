@@ -1,7 +1,6 @@
 """Owns how the API is wired: its clients, its stores, the app, and the order in which they start and stop."""
 
 import asyncio
-import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,11 +19,12 @@ from services.api.auth import Authenticator
 from services.api.bodies import BodyReader
 from services.api.command_log import KafkaCommandLog
 from services.api.context import ApiContext
+from services.api.event_log import KafkaEventLog
+from services.api.expectations import Expectations
 from services.api.freshness import Freshness
 from services.api.keys import KeyStore
 from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
-from services.api.outcomes import EventFollower
 from services.api.own_store import ensure_own_schema
 from services.api.repeats import Repeats
 from services.api.settings import ApiSettings
@@ -36,8 +36,7 @@ from services.runtime.kafka import make_consumer, make_producer, partition_of
 from services.runtime.process import until_stopped_or_failed
 
 _SHUTDOWN_SECONDS = 10.0
-_FOLLOWER_START_SECONDS = 30.0
-_log = logging.getLogger(__name__)
+_START_SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -70,19 +69,22 @@ class Api:
         """Serve until `stop`, then finish the requests under way; raises what ended the following of the events."""
         settings = self.settings
         async with own_store(settings) as database, self._read_model() as read_model, self._command_log() as command_log:
-            follower = EventFollower(
-                lambda: make_consumer(settings), settings.topic_name(CAMPAIGN_EVENTS), settings.topic_partitions, self.clock
+            expectations = Expectations()
+            event_log = KafkaEventLog(
+                lambda: make_consumer(settings), settings.topic_name(CAMPAIGN_EVENTS), settings.topic_partitions, expectations, self.clock
             )
-            following = asyncio.create_task(follower.run())
+            following = asyncio.create_task(event_log.follow())
             health = Health()
-            context = self._context(database, read_model, command_log, follower, health)
+            context = self._context(
+                database, read_model, self._writer(read_model, command_log, event_log, expectations), command_log, health
+            )
             health.checks |= {
-                "log": lambda: _log_problem(command_log, follower),
+                "log": lambda: _log_problem(command_log, event_log),
                 "read model": lambda: _read_model_problem(read_model),
                 "own store": lambda: _own_store_problem(database),
             }
             try:
-                await _within_start(follower, following)
+                await _within_start(event_log, following)
                 runner = await serve(make_app(context, health), settings.host, settings.api_port, _SHUTDOWN_SECONDS)
                 try:
                     await until_stopped_or_failed(stop, following)
@@ -92,20 +94,26 @@ class Api:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
 
-    def _context(
-        self, database: AsyncEngine, read_model: SqlReadModel, command_log: KafkaCommandLog, follower: EventFollower, health: Health
-    ) -> ApiContext:
-        settings, clock = self.settings, self.clock
-        writer = Writer(
+    def _writer(
+        self, read_model: SqlReadModel, command_log: KafkaCommandLog, event_log: KafkaEventLog, expectations: Expectations
+    ) -> Writer:
+        settings = self.settings
+        return Writer(
             log=command_log,
-            follower=follower,
-            freshness=Freshness(read_model, clock),
+            events=event_log,
+            expectations=expectations,
+            freshness=Freshness(read_model, self.clock),
             read_model=read_model,
-            log_answers=LogAnswers(lambda: make_consumer(settings), settings.topic_name(CAMPAIGN_EVENTS)),
+            log_answers=LogAnswers(event_log),
             hold_seconds=settings.api_hold_seconds,
             patience_seconds=settings.api_read_model_patience_seconds,
             max_waiting=settings.api_max_writes,
         )
+
+    def _context(
+        self, database: AsyncEngine, read_model: SqlReadModel, writer: Writer, command_log: KafkaCommandLog, health: Health
+    ) -> ApiContext:
+        settings, clock = self.settings, self.clock
         return ApiContext(
             authenticator=Authenticator(key_store(database), clock),
             bodies=BodyReader(settings.api_max_large_bodies),
@@ -151,10 +159,10 @@ def _draw_id() -> str:
     return str(uuid4())
 
 
-async def _within_start(follower: EventFollower, following: "asyncio.Task[None]") -> None:
+async def _within_start(event_log: KafkaEventLog, following: "asyncio.Task[None]") -> None:
     """No command is taken before its outcome would be seen."""
-    ready = asyncio.create_task(follower.ready())
-    await asyncio.wait([ready, following], timeout=_FOLLOWER_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    ready = asyncio.create_task(event_log.until_followed())
+    await asyncio.wait([ready, following], timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     if following.done():
         following.result()
     if not ready.done():
@@ -162,8 +170,8 @@ async def _within_start(follower: EventFollower, following: "asyncio.Task[None]"
         raise StartupError("the events can not be followed: does Kafka answer?")
 
 
-async def _log_problem(command_log: KafkaCommandLog, follower: EventFollower) -> str | None:
-    return command_log.problem() or (None if follower.is_ready else "the events are not followed")
+async def _log_problem(command_log: KafkaCommandLog, event_log: KafkaEventLog) -> str | None:
+    return command_log.problem() or (None if event_log.is_followed else "the events are not followed")
 
 
 async def _read_model_problem(read_model: SqlReadModel) -> str | None:
@@ -176,7 +184,7 @@ async def _read_model_problem(read_model: SqlReadModel) -> str | None:
 
 async def _own_store_problem(database: AsyncEngine) -> str | None:
     try:
-        await key_store(database).all()
+        await key_store(database).find("")
     except (SQLAlchemyError, OSError):
         return "does not answer"
     return None

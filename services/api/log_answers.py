@@ -1,18 +1,14 @@
 """Owns the answer where the read model is away: the one campaign folded from the log itself (contract, "Repeats by the SDKs")."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.structs import ConsumerRecord
 
 from events.codec import read_event
 from projections.campaign_progress.fold import Progress
 from projections.campaign_progress.rows import CampaignRow
 from projections.queries.views import CallView, Rejection
-
-_RECORDS = 2_000
+from services.api.event_log import EventLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +22,21 @@ class FoldedCampaign:
 class LogAnswers:
     """Folds one campaign from a partition of the log; the whole campaign is in memory, so only a few at a time."""
 
-    def __init__(self, new_consumer: Callable[[], AIOKafkaConsumer], topic: str, at_once: int = 2) -> None:
-        self._new_consumer = new_consumer
-        self._topic = topic
+    def __init__(self, log: EventLog, at_once: int = 2) -> None:
+        self._log = log
         self._room = asyncio.Semaphore(at_once)
 
     async def campaign(self, partition: int, campaign_id: str, first_offset: int, next_offset: int) -> FoldedCampaign | None:
-        """The campaign as of `next_offset`; its first event is at `first_offset` or later. Raises the client's own errors."""
+        """The campaign as of `next_offset`, where its first event is at `first_offset` or later; raises `FoldError` where it is before.
+
+        Raises `LogAwayError` too.
+        """
         progress = Progress(partition, {}, {})
         name = campaign_id.encode()
         async with self._room:
-            async for record in self._records(partition, first_offset, next_offset):
-                if name in record.value:
-                    event = read_event(record.value)
+            async for value in self._log.between(partition, first_offset, next_offset):
+                if name in value:
+                    event = read_event(value)
                     if event.get("subject") == campaign_id:
                         progress.fold(event)
         progress.settle()
@@ -49,27 +47,12 @@ class LogAnswers:
         """What the command was told when it was rejected first, looked for from the log's beginning."""
         name = command_id.encode()
         async with self._room:
-            async for record in self._records(partition, 0, next_offset):
-                if name in record.value:
-                    event = read_event(record.value)
+            async for value in self._log.between(partition, 0, next_offset):
+                if name in value:
+                    event = read_event(value)
                     if (event["orgid"], event.get("causationid"), event["type"]) == (org_id, command_id, "CommandRejected.v1"):
                         return Rejection(event["data"]["reason"], event["data"]["messages"])
         return None
-
-    async def _records(self, partition: int, first_offset: int, next_offset: int) -> AsyncIterator["ConsumerRecord[bytes, bytes]"]:
-        tp = TopicPartition(self._topic, partition)
-        consumer = self._new_consumer()
-        await consumer.start()
-        try:
-            consumer.assign([tp])
-            consumer.seek(tp, first_offset)
-            while await consumer.position(tp) < next_offset:
-                for record in (await consumer.getmany(tp, timeout_ms=1_000, max_records=_RECORDS)).get(tp, ()):
-                    if record.offset >= next_offset:
-                        return
-                    yield record
-        finally:
-            await consumer.stop()
 
 
 def _views(progress: Progress) -> list[CallView]:

@@ -9,8 +9,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from aiokafka.errors import KafkaError
-
 from events.topics import CAMPAIGN_COMMANDS
 from projections.campaign_progress.rows import CampaignRow
 from projections.errors import FoldError
@@ -18,9 +16,10 @@ from projections.queries.read_model import ReadModel, ReadModelAwayError
 from projections.queries.views import Rejection
 from services.api.command_log import CommandLog, LogUnavailableError, MaybeWrittenError
 from services.api.errors import InvalidRequestError, NotFoundError, UnavailableError
+from services.api.event_log import EventLog, LogAwayError
+from services.api.expectations import Expectations, Outcome
 from services.api.freshness import Freshness
 from services.api.log_answers import FoldedCampaign, LogAnswers
-from services.api.outcomes import EventFollower, Outcome
 from services.api.plans import Plan
 
 _log = logging.getLogger(__name__)
@@ -51,7 +50,8 @@ class Writer:
     """Carries plans out. Spans are in seconds: `hold` for all of it, `patience` for the read model to know the outcome."""
 
     log: CommandLog
-    follower: EventFollower
+    events: EventLog
+    expectations: Expectations
     freshness: Freshness
     read_model: ReadModel
     log_answers: LogAnswers
@@ -77,9 +77,9 @@ class Writer:
             self.waiting -= 1
 
     async def _carry_out(self, plan: Plan) -> Accepted | Refused:
-        if not self.follower.is_ready:
+        if not self.events.is_followed:
             raise UnavailableError(NOT_ACCEPTED)
-        with self.follower.expecting(plan) as outcome_known:
+        with self.expectations.expecting(plan) as outcome_known:
             try:
                 await self.log.append(CAMPAIGN_COMMANDS, plan.org_id, plan.records)
             except LogUnavailableError as error:
@@ -145,5 +145,5 @@ class Writer:
     async def _from_log(self, reading: Awaitable[T]) -> T:
         try:
             return await reading
-        except (KafkaError, OSError) as error:
+        except LogAwayError as error:
             raise UnavailableError(NOT_KNOWN) from error

@@ -1,0 +1,192 @@
+"""Owns the API of a test: the real app, own store and read model in one process, on the real decider and a log in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+
+from events.codec import decode_command, encode_event, read_event
+from events.envelope import Command
+from events.topics import Topic
+from projections.queries.read_model import SqlReadModel
+from projections.store.engine import open_database
+from projections.store.sql_store import SqlProjectionStore
+from services.api.app import make_app
+from services.api.auth import Authenticator
+from services.api.bodies import BodyReader
+from services.api.command_log import LogUnavailableError, MaybeWrittenError
+from services.api.context import ApiContext
+from services.api.expectations import Expectations
+from services.api.freshness import Freshness
+from services.api.keys import KeyStore
+from services.api.log_answers import LogAnswers
+from services.api.metrics import ApiMetrics
+from services.api.own_store import ensure_own_schema
+from services.api.repeats import Repeats
+from services.api.writing import Writer
+from services.runtime.health import Health
+from tests.engine.given import World
+
+CALLBACK_KEY = b"secret"
+
+
+class WakefulClock:
+    """A `Clock` whose time is moved by hand and whose sleepers never sleep."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.elapsed = 0.0
+
+    def now(self) -> datetime:
+        return self._world.now
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+@dataclass
+class MemoryLog:
+    """`CommandLog` and `EventLog` of one partition: what is appended is decided and, unless told otherwise, projected at once."""
+
+    store: SqlProjectionStore
+    world: World = field(default_factory=World)
+    expectations: Expectations = field(default_factory=Expectations)
+    events: list[bytes] = field(default_factory=list)
+    appended: list[Command] = field(default_factory=list)
+    fault: Exception | None = None
+    engine_runs: bool = True
+    projector_runs: bool = True
+    undecided: list[Command] = field(default_factory=list)
+    projected: int = 0
+    is_followed: bool = True
+
+    async def append(self, topic: Topic, org_id: str, records: Sequence[bytes]) -> None:
+        if isinstance(self.fault, LogUnavailableError):
+            raise self.fault
+        commands = [decode_command(record) for record in records]
+        self.appended += commands
+        self.undecided += commands
+        if isinstance(self.fault, MaybeWrittenError):
+            raise self.fault
+        await self.decide()
+
+    async def decide(self) -> None:
+        """Let the engine handle what it has not, and the projector what it may."""
+        while self.engine_runs and self.undecided:
+            command = self.undecided.pop(0)
+            events = self.world.do(command.data, command.campaign_id, command.call_id, command.org_id, command.id)
+            first = len(self.events)
+            self.events += [encode_event(event, f"e-{first + number}") for number, event in enumerate(events)]
+            self.expectations.read(0, list(enumerate(self.events[first:], first)), caught_up=True)
+        await self.project()
+
+    async def project(self) -> None:
+        if self.projector_runs and self.projected < len(self.events):
+            records = [read_event(value) for value in self.events[self.projected :]]
+            await self.store.apply(0, self.projected, len(self.events), records)
+            self.projected = len(self.events)
+
+    async def between(self, partition: int, first_offset: int, next_offset: int) -> AsyncIterator[bytes]:
+        for value in self.events[first_offset:next_offset]:
+            yield value
+
+
+@dataclass
+class Service:
+    """The running API and what surrounds it; requests go out with the key of `org-1` unless told otherwise."""
+
+    client: "TestClient[Any, Any]"
+    log: MemoryLog
+    context: ApiContext
+    keys: KeyStore
+    clock: WakefulClock
+    headers: dict[str, str]
+
+    async def ask(self, method: str, path: str, json: Any = None, **options: Any) -> ClientResponse:
+        headers = self.headers | options.pop("headers", {})
+        return await self.client.request(method, path, json=json, headers=headers, **options)
+
+    async def answer(self, method: str, path: str, json: Any = None, status: int = 200, **options: Any) -> Any:
+        """The JSON of an answer that must have this status."""
+        response = await self.ask(method, path, json, **options)
+        body = await response.json()
+        assert response.status == status, body
+        return body
+
+    async def key_of(self, org_id: str) -> dict[str, str]:
+        _, secret = await self.keys.create(org_id, "test", self.clock.now())
+        return {"Authorization": f"Bearer {secret}"}
+
+    async def create(self, status: int = 201, path: str = "/campaign", **fields: Any) -> Any:
+        return await self.answer("POST", path, draft(**fields), status=status)
+
+
+LATER = {"earliestAt": "2030-01-02T09:00:00Z"}
+
+
+def draft(customers: int = 2, **fields: Any) -> dict[str, Any]:
+    """A campaign that waits for tomorrow."""
+    contacts = [{"number": f"+1415555{number:04d}", "name": f"Customer {number}"} for number in range(customers)]
+    spec = {"name": "Spring", "assistantId": "a-1", "phoneNumberId": "p-1", "schedulePlan": LATER, "customers": contacts}
+    return {field: value for field, value in (spec | fields).items() if value is not ...}
+
+
+@asynccontextmanager
+async def running_service(directory: Path, database_url: str | None = None, **options: Any) -> AsyncIterator[Service]:
+    """`options`: `hold_seconds`, `patience_seconds`, `window_seconds`, `calls_as_strings`, `max_waiting`."""
+    read_database = open_database(database_url or f"sqlite:///{directory / 'read-model.sqlite'}")
+    own_database = open_database(f"sqlite:///{directory / 'api.sqlite'}")
+    store = SqlProjectionStore(read_database)
+    await store.ensure_schema()
+    await ensure_own_schema(own_database)
+    log = MemoryLog(store)
+    numbers = count()
+    clock = WakefulClock(log.world)
+    health = Health()
+    read_model = SqlReadModel(read_database)
+    keys = KeyStore(own_database, lambda: f"key-{next(numbers)}")
+    writer = Writer(
+        log=log,
+        events=log,
+        expectations=log.expectations,
+        freshness=Freshness(read_model, clock),
+        read_model=read_model,
+        log_answers=LogAnswers(log),
+        hold_seconds=options.get("hold_seconds", 10.0),
+        patience_seconds=options.get("patience_seconds", 5.0),
+        max_waiting=options.get("max_waiting", 100),
+    )
+
+    def draw_id() -> str:
+        return str(UUID(int=next(numbers)))
+
+    context = ApiContext(
+        authenticator=Authenticator(keys, clock),
+        bodies=BodyReader(2),
+        read_model=read_model,
+        writer=writer,
+        repeats=Repeats(own_database, clock, draw_id, options.get("window_seconds", 0.0)),
+        command_log=log,
+        metrics=ApiMetrics(health.registry),
+        clock=clock,
+        draw_id=draw_id,
+        callback_key=CALLBACK_KEY,
+        calls_as_strings=options.get("calls_as_strings", False),
+    )
+    async with TestClient(TestServer(make_app(context, health))) as client:
+        service = Service(client, log, context, keys, clock, {})
+        service.headers = await service.key_of("org-1")
+        yield service
+    await read_database.dispose()
+    await own_database.dispose()
