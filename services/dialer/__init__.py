@@ -1,0 +1,1 @@
+"""Takes queued calls, claims them through the log, places each at most once at a provider, and reports what became of it."""

@@ -1,0 +1,103 @@
+"""Owns how the dialer is wired, and the order in which it starts and stops."""
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+import aiohttp
+
+from events.topics import CALL_COMMANDS, CAMPAIGN_EVENTS
+from projections.store.engine import open_database
+from projections.store.sql_store import SqlProjectionStore
+from services.dialer.claim_following import ClaimFollower
+from services.dialer.command_log import KafkaCommandLog
+from services.dialer.dial_tasks import ReadModelDialTasks
+from services.dialer.dispatcher import Dispatcher, Limits
+from services.dialer.http_predial import HttpPredial
+from services.dialer.metrics import DialerMetrics
+from services.dialer.queue_reading import QueueReader
+from services.dialer.reconciliation import Reconciliation
+from services.dialer.settings import DialerSettings
+from services.dialer.vapi_provider import VapiCompatibleProvider
+from services.runtime.callback_urls import callback_url
+from services.runtime.clock import Clock
+from services.runtime.health import Health, serve_health
+from services.runtime.kafka import make_consumer, make_producer
+from services.runtime.process import until_stopped_or_failed
+
+GROUP = "dialer"
+_PREDIAL_CONNECTIONS = 1_000
+
+
+async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event) -> None:
+    """Dial until `stop`, then let go cleanly; raises what ended a part of it."""
+    health = Health()
+    metrics = DialerMetrics(health.registry)
+    async with AsyncExitStack() as stack:
+        database = open_database(settings.read_model_url())
+        stack.push_async_callback(database.dispose)
+        tasks = ReadModelDialTasks(SqlProjectionStore(database), clock)
+        provider = VapiCompatibleProvider(
+            await stack.enter_async_context(_session(settings.dialer_max_in_flight)),
+            settings.provider_base_url(),
+            settings.provider_key,
+            name=settings.provider_name,
+            can_find=settings.provider_can_find,
+            timeout_seconds=settings.provider_timeout_seconds,
+            connect_seconds=settings.provider_connect_seconds,
+        )
+        commands = KafkaCommandLog(settings.topic_name(CALL_COMMANDS), lambda: make_producer(settings), clock)
+        stack.push_async_callback(commands.stop)
+        await commands.start()
+        base, key = settings.callback_base(), settings.callback_key()
+        dispatcher = Dispatcher(
+            claimant=secrets.token_urlsafe(16),
+            limits=Limits(settings.claim_valid_seconds, settings.dialer_max_in_flight),
+            clock=clock,
+            commands=commands,
+            tasks=tasks,
+            predial=HttpPredial(await stack.enter_async_context(_session(_PREDIAL_CONNECTIONS)), clock),
+            provider=provider,
+            callback_url_of=lambda task, attempt: callback_url(base, key, task.org_id, task.campaign_id, task.call_id, attempt),
+            new_id=_new_id,
+            metrics=metrics,
+        )
+        stack.push_async_callback(dispatcher.close, settings.dialer_stop_seconds)
+        reconciliation = Reconciliation(clock, commands, provider, _new_id, metrics)
+        stack.push_async_callback(reconciliation.close)
+        topic = settings.topic_name(CAMPAIGN_EVENTS)
+        follower = ClaimFollower(make_consumer(settings), topic, settings.topic_partitions, dispatcher.on_claimed)
+        stack.push_async_callback(follower.stop)
+        await follower.start()
+        consumer = make_consumer(settings, group_id=settings.group_id(GROUP))
+        stack.push_async_callback(consumer.stop)
+        reader = QueueReader(consumer, dispatcher, reconciliation.on_outcome_unknown, clock, settings.dialer_max_taken)
+        stack.push_async_callback(reader.close)
+        consumer.subscribe([topic], listener=reader)
+        await consumer.start()
+        _add_checks(health, reader, tasks)
+        stack.push_async_callback((await serve_health(health, settings.host, settings.dialer_port)).cleanup)
+        await until_stopped_or_failed(stop, tasks.run(), dispatcher.run(), follower.run(), reader.run())
+
+
+def _session(connections: int) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=connections)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _new_id() -> str:
+    return str(uuid4())
+
+
+def _add_checks(health: Health, reader: QueueReader, tasks: ReadModelDialTasks) -> None:
+    async def has_a_place() -> str | None:
+        return None if reader.assigned else "the group has given no assignment yet"
+
+    async def takes_up() -> str | None:
+        return f"{reader.failed} calls could not be taken up" if reader.failed else None
+
+    async def read_model() -> str | None:
+        return tasks.problem
+
+    health.checks.update({"group": has_a_place, "calls": takes_up, "read-model": read_model})

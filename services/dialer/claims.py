@@ -1,0 +1,50 @@
+"""Owns the claims of this process: remembered from before they are sent until they are granted, withdrawn, or too old to act upon."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from projections.dial_task.task import DialTask
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`expires` is by this process's monotonic clock; from then on the claim must not be acted upon."""
+
+    id: str
+    task: DialTask
+    attempt: int
+    expires: float
+
+
+class ClaimBook:
+    """Pure. A claim leaves it once, and only whoever took it out may act upon it: so each is acted upon at most once.
+
+    It lives in memory alone: the claims of a former process life are nobody's.
+    """
+
+    def __init__(self) -> None:
+        self._claims: OrderedDict[str, Claim] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def remember(self, claim: Claim) -> None:
+        """Before the claim is sent, since it may be granted before the send is acknowledged. In the order of `expires`."""
+        self._claims[claim.id] = claim
+
+    def take(self, claim_id: str | None) -> Claim | None:
+        """The claim, out of the book; `None` where it is not ours, or was taken out before."""
+        return None if claim_id is None else self._claims.pop(claim_id, None)
+
+    def take_expired(self, monotonic: float) -> list[Claim]:
+        """Those that are too old to act upon, out of the book."""
+        expired = []
+        while self._claims and next(iter(self._claims.values())).expires <= monotonic:
+            expired.append(self._claims.popitem(last=False)[1])
+        return expired
+
+    def take_all(self) -> list[Claim]:
+        """All, out of the book."""
+        claims = list(self._claims.values())
+        self._claims.clear()
+        return claims

@@ -1,0 +1,82 @@
+"""Owns how what the dialer says becomes durable on `call-commands`."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from events.codec import encode_command
+from events.envelope import Command
+from services.runtime.clock import Clock
+
+_PAUSE_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class CommandLog(Protocol):
+    """Where commands go."""
+
+    async def append(self, command: Command) -> None:
+        """Return once the command is durable, however long that takes; one that is appended twice is one to the engine.
+
+        Commands of one call stand in the log in the order in which their appends began, while no fault comes between.
+        """
+
+
+class KafkaCommandLog:
+    """A `CommandLog`. A broker that is away is waited for; a producer that is broken is replaced."""
+
+    def __init__(self, topic: str, new_producer: Callable[[], AIOKafkaProducer], clock: Clock) -> None:
+        self._topic = topic
+        self._new_producer = new_producer
+        self._clock = clock
+        self._producer: AIOKafkaProducer | None = None
+        self._replacing = asyncio.Lock()
+
+    async def start(self) -> None:
+        self._producer = self._new_producer()
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """What was not acknowledged may be lost."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def append(self, command: Command) -> None:
+        value, key = encode_command(command), command.org_id.encode()
+        while True:
+            producer = self._producer
+            try:
+                if producer is None:
+                    await self._replace(None)
+                    continue
+                await producer.send_and_wait(self._topic, value, key=key)
+                return
+            except (KafkaError, OSError) as error:
+                _log.warning(
+                    "a command is not durable yet", extra={"action": "append", "type": command.data.type_name, "error": repr(error)}
+                )
+                await self._clock.sleep(_PAUSE_SECONDS)
+                with suppress(KafkaError, OSError):
+                    await self._replace(producer)
+
+    async def _replace(self, broken: AIOKafkaProducer | None) -> None:
+        async with self._replacing:
+            if self._producer is not broken:
+                return
+            self._producer = None
+            if broken is not None:
+                with suppress(KafkaError, OSError, TimeoutError):
+                    await asyncio.wait_for(broken.stop(), 5)
+            producer = self._new_producer()
+            try:
+                await producer.start()
+            except (KafkaError, OSError):
+                await producer.stop()
+                raise
+            self._producer = producer

@@ -1,0 +1,102 @@
+"""Owns how the customer's server is asked before a call: payload, timeout, retries (contract, "Webhooks")."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+from pydantic import ValidationError
+
+from events.campaigns import BackoffPlan, Server
+from events.contacts import dialed_number
+from events.instants import iso
+from projections.dial_task.task import DialTask
+from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
+from services.runtime.clock import Clock
+
+DEFAULT_TIMEOUT_SECONDS = 20.0
+_LARGEST_ANSWER_BYTES = 64 * 1024
+
+
+class HttpPredial:
+    """`Predial` by a POST to the campaign's `server.url`, tried again by its `backoffPlan` alone."""
+
+    def __init__(self, http: aiohttp.ClientSession, clock: Clock) -> None:
+        self._http = http
+        self._clock = clock
+
+    async def ask(self, task: DialTask) -> Verdict:
+        try:
+            server = Server.model_validate(task.server or {}, extra="ignore")
+        except ValidationError:
+            return PredialFailed("server can not be read")
+        if server.url is None:
+            return PredialFailed("server.url is missing")
+        body = orjson.dumps({"message": predial_message(task, int(self._clock.now().timestamp() * 1000))})
+        tries = 0
+        while True:
+            verdict, status = await self._post(server, body)
+            if not isinstance(verdict, PredialFailed) or not _may_retry(server.backoff_plan, tries, status):
+                return verdict
+            await self._clock.sleep(retry_delay_seconds(server.backoff_plan, tries) if server.backoff_plan else 0)
+            tries += 1
+
+    async def _post(self, server: Server, body: bytes) -> tuple[Verdict, int | None]:
+        timeout = aiohttp.ClientTimeout(total=server.timeout_seconds or DEFAULT_TIMEOUT_SECONDS)
+        headers = {**{name: str(value) for name, value in (server.headers or {}).items()}, "Content-Type": "application/json"}
+        try:
+            async with self._http.post(server.url or "", data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
+                if not 200 <= response.status < 300:
+                    return PredialFailed(f"answered {response.status}"), response.status
+                return verdict_of(await _content(response)), response.status
+        except TimeoutError:
+            return PredialFailed(f"no answer within {server.timeout_seconds or DEFAULT_TIMEOUT_SECONDS:g} seconds"), None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return PredialFailed(f"could not be asked: {type(error).__name__}"), None
+
+
+async def _content(response: aiohttp.ClientResponse) -> bytes:
+    content = b""
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > _LARGEST_ANSWER_BYTES:
+            return b""
+    return content
+
+
+def predial_message(task: DialTask, timestamp_ms: int) -> dict[str, Any]:
+    """The `message` of the question; a contact's id is that of its call."""
+    contact: dict[str, Any] = {
+        "id": task.call_id,
+        "campaignId": task.campaign_id,
+        "orgId": task.org_id,
+        "number": dialed_number(task.customer),
+        "createdAt": iso(task.created_at),
+    }
+    contact |= {key: task.customer[key] for key in ("name", "assistantOverrides") if key in task.customer}
+    return {"type": "campaign.predial", "timestamp": timestamp_ms, "campaignId": task.campaign_id, "contact": contact}
+
+
+def verdict_of(content: bytes) -> Verdict:
+    """What a 2xx answer says."""
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return PredialFailed("the answer is not JSON")
+    match answer.get("eligible") if isinstance(answer, Mapping) else None:
+        case True:
+            return Eligible()
+        case False:
+            return NotEligible()
+    return PredialFailed("the answer holds no boolean `eligible`")
+
+
+def _may_retry(plan: BackoffPlan | None, tries: int, status: int | None) -> bool:
+    if plan is None or tries >= plan.max_retries:
+        return False
+    return status is None or not (200 <= status < 300 or status in (plan.excluded_status_codes or ()))
+
+
+def retry_delay_seconds(plan: BackoffPlan, tries: int) -> float:
+    """Before the retry after `tries` retries: always the base delay, or twice as long each time."""
+    return plan.base_delay_seconds * (2**tries if plan.type == "exponential" else 1)

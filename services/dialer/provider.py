@@ -1,0 +1,81 @@
+"""Owns the port to a call provider: what it is asked, and the four things that may have become of a dial."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from projections.dial_task.task import DialTask
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCall:
+    """One attempt to be placed. `callback_url` authenticates and routes what the provider says of it."""
+
+    task: DialTask
+    attempt: int
+    callback_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The provider has the call, under its own id."""
+
+    provider_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider will not place this call, and asking again would not help."""
+
+    ended_reason: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotPlaced:
+    """The provider surely does not have the call: it was not reached, or said that it can take none now."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The provider may have the call."""
+
+    error: str
+
+
+Answer = Placed | Refused | NotPlaced | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCall:
+    """A call as the provider knows it; the fields beside the ids stand as on the wire of a report, where they are known."""
+
+    provider_call_id: str
+    status: Literal["queued", "ringing", "in-progress", "forwarding", "ended"]
+    report: dict[str, Any]
+
+
+class LookupFailedError(Exception):
+    """The provider could not be asked, or gave no usable answer. Retriable."""
+
+
+class CallProvider(Protocol):
+    """A provider of phone calls."""
+
+    @property
+    def name(self) -> str:
+        """What facts call it."""
+
+    @property
+    def can_find(self) -> bool:
+        """Whether the provider can look a call up by our id."""
+
+    async def place(self, call: PlaceCall) -> Answer:
+        """Ask once, without any retry, and say what is known afterwards. Raises nothing but cancellation.
+
+        Cancelled while it waits, the call's outcome is unknown.
+        """
+
+    async def find(self, call_id: str, attempt: int) -> FoundCall | None:
+        """The call placed for this attempt, or `None` where there is none now; raises `LookupFailedError`. Only where it `can_find`."""

@@ -1,0 +1,82 @@
+"""Owns the lookup of calls whose outcome nobody knows, at a provider that can look them up by our id (design, "Dialing")."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from events.envelope import EventRecord
+from services.dialer.command_log import CommandLog
+from services.dialer.decisions import found_report
+from services.dialer.metrics import DialerMetrics
+from services.dialer.provider import CallProvider, FoundCall, LookupFailedError
+from services.runtime.clock import Clock
+
+_WAITS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0)
+"""Before each lookup: a request whose answer was lost may still be on its way, and a call that was found may not ring yet."""
+_AT_ONCE = 20
+_MOST = 5_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """Looks each unknown call up a few times; what it finds is reported, and what is absent is left to the engine's deadline.
+
+    Losing one, by a restart or because 5,000 are under way, costs only that: callbacks and the deadline still resolve it.
+    """
+
+    clock: Clock
+    commands: CommandLog
+    provider: CallProvider
+    new_id: Callable[[], str]
+    metrics: DialerMetrics
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    def on_outcome_unknown(self, record: EventRecord) -> None:
+        """Of a `CallOutcomeUnknown`; does nothing where the provider can not look calls up."""
+        if not self.provider.can_find:
+            return
+        if len(self._tasks) >= _MOST:
+            _log.error("too many calls of unknown outcome: one is not looked up", extra={"action": "look-up", "call": record.get("callid")})
+            return
+        task = asyncio.create_task(self._look_up(record))
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    async def _look_up(self, record: EventRecord) -> None:
+        call_id, attempt = record["callid"], record["data"]["attempt"]
+        for wait_seconds in _WAITS_SECONDS:
+            await self.clock.sleep(wait_seconds)
+            found = await self._find(call_id, attempt)
+            if found is None:
+                continue
+            report = found_report(
+                self.new_id(), record["orgid"], record["subject"], call_id, attempt, provider=self.provider.name, found=found
+            )
+            if report is not None:
+                await self.commands.append(report)
+                return
+
+    async def _find(self, call_id: str, attempt: int) -> FoundCall | None:
+        async with self._turn:
+            try:
+                found = await self.provider.find(call_id, attempt)
+            except LookupFailedError:
+                self.metrics.lookups.labels("failed").inc()
+                return None
+        self.metrics.lookups.labels("absent" if found is None else found.status).inc()
+        return found
+
+    async def close(self) -> None:
+        """Stop looking."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a lookup failed", exc_info=error, extra={"action": "look-up"})

@@ -1,0 +1,143 @@
+"""Owns the adapter to any provider that speaks Vapi's `POST /call`, the simulator among them."""
+
+from collections.abc import Mapping
+from typing import Any, cast, get_args
+
+import aiohttp
+import orjson
+from pydantic import ValidationError
+
+from events.calls import REFUSED
+from events.commands import ReportCall
+from services.dialer.provider import Answer, FoundCall, LookupFailedError, NotPlaced, PlaceCall, Placed, Refused, Unknown
+
+_OVERRIDES = ("assistantOverrides", "squadOverrides")
+_SERVER_MESSAGES = ["status-update", "end-of-call-report"]
+_NOT_NOW = frozenset({401, 403, 404, 405, 429})
+"""Answers that are about us, the address or the load and not about the call: it was not placed, and may be later."""
+_LARGEST_ANSWER_BYTES = 256 * 1024
+_STATUSES = frozenset(get_args(FoundCall.__annotations__["status"]))
+_REPORTED = ("endedReason", "startedAt", "endedAt", "cost", "analysis")
+
+
+class VapiCompatibleProvider:
+    """A `CallProvider` over HTTP. The callback URL is made the call's `server.url`, our ids its `metadata`.
+
+    `http` gives the session, on which neither cookies nor redirects matter; `timeout_seconds` bounds a whole request,
+    `connect_seconds` the part of it in which nothing was sent yet.
+    """
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        base_url: str,
+        key: str,
+        *,
+        name: str,
+        can_find: bool,
+        timeout_seconds: float,
+        connect_seconds: float,
+    ) -> None:
+        self._http = http
+        self._url = base_url.rstrip("/") + "/call"
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._name = name
+        self._can_find = can_find
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, connect=connect_seconds)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def can_find(self) -> bool:
+        return self._can_find
+
+    async def place(self, call: PlaceCall) -> Answer:
+        body = orjson.dumps(request_body(call))
+        try:
+            async with self._http.post(
+                self._url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
+            ) as response:
+                return _answer(response.status, await response.content.read(_LARGEST_ANSWER_BYTES))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            return NotPlaced(f"the provider was not reached: {type(error).__name__}")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return Unknown(f"no answer came: {type(error).__name__}")
+
+    async def find(self, call_id: str, attempt: int) -> FoundCall | None:
+        query = {"metadataCallId": call_id, "attempt": str(attempt)}
+        try:
+            async with self._http.get(self._url, params=query, headers=self._headers, timeout=self._timeout) as response:
+                content = await response.read()
+                if response.status != 200:
+                    raise LookupFailedError(f"the provider answered {response.status}")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise LookupFailedError(f"no answer came: {type(error).__name__}") from error
+        return _found(content)
+
+
+def request_body(call: PlaceCall) -> dict[str, Any]:
+    """The body of `POST /call`: the campaign's overrides, over them the customer's own, over both what makes the call ours."""
+    task = call.task
+    customer = {key: value for key, value in task.customer.items() if key not in _OVERRIDES}
+    ours = {
+        "metadata": {"orgId": task.org_id, "campaignId": task.campaign_id, "callId": task.call_id, "attempt": call.attempt},
+        "serverMessages": _SERVER_MESSAGES,
+    }
+    campaign = {"assistantOverrides": task.assistant_overrides, "squadOverrides": task.squad_overrides}
+    body: dict[str, Any] = {task.target_field: task.target_id, "customer": customer}
+    if task.phone_number_id is not None:
+        body["phoneNumberId"] = task.phone_number_id
+    for name in _OVERRIDES:
+        merged = deep_merged(campaign[name] or {}, task.customer.get(name) or {})
+        if merged:
+            body[name] = merged
+    carrier = "squadOverrides" if task.target_field == "squadId" else "assistantOverrides"
+    # a `server` of the user's would bring its credentials to us: ours takes its place as a whole
+    body[carrier] = deep_merged(body.get(carrier, {}), ours) | {"server": {"url": call.callback_url}}
+    return body
+
+
+def deep_merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects merge key by key at every depth, anything else above replaces what is below."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = deep_merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _answer(status: int, content: bytes) -> Answer:
+    if status in (200, 201):
+        provider_call_id = _identifier(content)
+        return Placed(provider_call_id) if provider_call_id else Unknown(f"answered {status} without the call's id")
+    if status in _NOT_NOW or 300 <= status < 400:
+        return NotPlaced(f"the provider answered {status}")
+    if 400 <= status < 500 and status != 408:
+        # what it says may repeat the number, so only the status goes on
+        return Refused(REFUSED, f"the provider answered {status}")
+    return Unknown(f"the provider answered {status}")
+
+
+def _identifier(content: bytes) -> str | None:
+    try:
+        answer = orjson.loads(content)
+        return ReportCall(attempt=1, status="ringing", provider_call_id=answer["id"]).provider_call_id
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError):
+        return None
+
+
+def _found(content: bytes) -> FoundCall | None:
+    try:
+        calls = orjson.loads(content)
+        if not calls:
+            return None
+        call = calls[0]
+        report = {key: call[key] for key in _REPORTED if key in call}
+        status = call["status"] if call["status"] in _STATUSES else "queued"
+        if status != "queued":
+            ReportCall.model_validate({"attempt": 1, "status": status, "providerCallId": call["id"], **report})
+        return FoundCall(str(call["id"]), cast(Any, status), report)
+    except (orjson.JSONDecodeError, LookupError, TypeError, ValidationError) as error:
+        raise LookupFailedError(f"the answer can not be read: {type(error).__name__}") from error
