@@ -27,7 +27,7 @@ class Broken:
 
 @dataclass(slots=True)
 class Folding:
-    """Folds batches of any partition; `on_changed` is told the partition whose campaigns changed.
+    """Folds batches of any partition; `on_changed` is told the partition whose campaigns changed, here or by another process.
 
     A partition that broke stays so until `forget`; `broken` says why, by partition.
     """
@@ -51,7 +51,7 @@ class Folding:
                 extra={"action": "fold", "partition": partition, "start": start_offset, "next": next_offset},
             )
             return Broken(reason)
-        if isinstance(outcome, Applied) and outcome.changed:
+        if isinstance(outcome, Fenced) or outcome.changed:
             self.on_changed(partition)
         return outcome
 
