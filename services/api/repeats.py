@@ -55,14 +55,17 @@ class RequestIdentity:
 
 @dataclass(slots=True, eq=False)
 class _Shared(Generic[T]):
-    """One command that one or more requests wait for; `present` of the `joined` ones are not through yet."""
+    """One command that one or more requests wait for; `present` of the `joined` ones are not through yet.
+
+    The newest one counts: an older one may be a dead connection whose client has repeated itself since.
+    """
 
     digest: str
     work: "asyncio.Task[T] | None" = None
     command_id: str | None = None
     joined: int = 0
-    answered: int = 0
     present: int = 0
+    newest_answered: bool = False
 
 
 @dataclass(slots=True)
@@ -109,9 +112,11 @@ class Repeats:
             raise RuntimeError("a shared command has no task")
         shared.joined += 1
         shared.present += 1
+        shared.newest_answered = False
+        number = shared.joined
         try:
             result = await asyncio.shield(shared.work)
-            yield Joined(result, lambda: self._answered(identity, shared))
+            yield Joined(result, lambda: self._answered(identity, shared, number))
         finally:
             shared.present -= 1
             if shared.work.done():
@@ -119,6 +124,8 @@ class Repeats:
             else:
                 # nobody may wait any more, but a command under way had better become known; it ends by its own deadline
                 shared.work.add_done_callback(lambda _: self._leave(identity, shared))
+            if shared.present == 0 and shared.newest_answered:
+                await self._settle(identity, shared)
 
     def _leave(self, identity: RequestIdentity, shared: "_Shared[T]") -> None:
         if shared.present == 0:
@@ -163,13 +170,17 @@ class Repeats:
         command_id: str = known.command_id
         return command_id
 
-    async def _answered(self, identity: RequestIdentity, shared: "_Shared[T]") -> None:
-        """Only when all who joined were answered: one that was not may be repeated."""
-        shared.answered += 1
-        if shared.answered < shared.joined or shared.command_id is None:
-            return
+    async def _answered(self, identity: RequestIdentity, shared: "_Shared[T]", number: int) -> None:
+        if number == shared.joined:
+            shared.newest_answered = True
+        if shared.present == 1 and shared.newest_answered:
+            await self._settle(identity, shared)
+
+    async def _settle(self, identity: RequestIdentity, shared: "_Shared[T]") -> None:
+        """Before anything else can come in between, an equal request is a new one."""
+        shared.newest_answered = False
         self._drop(identity, shared)
-        if identity.command_id is None:
+        if identity.command_id is None and shared.command_id is not None:
             await self._forget(identity.name, shared.command_id)
 
     async def _forget(self, name: str, command_id: str) -> None:

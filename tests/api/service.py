@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
@@ -151,11 +150,10 @@ async def running_service(directory: Path, database_url: str | None = None, **op
     await store.ensure_schema()
     await ensure_own_schema(own_database)
     log = MemoryLog(store)
-    numbers = count()
     clock = WakefulClock(log.world)
     health = Health()
     read_model = SqlReadModel(read_database)
-    keys = KeyStore(own_database, lambda: f"key-{next(numbers)}")
+    keys = KeyStore(own_database, lambda: uuid4().hex)
     writer = Writer(
         log=log,
         events=log,
@@ -169,7 +167,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
     )
 
     def draw_id() -> str:
-        return str(UUID(int=next(numbers)))
+        return str(uuid4())
 
     context = ApiContext(
         authenticator=Authenticator(keys, clock),
