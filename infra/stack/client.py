@@ -36,14 +36,20 @@ async def api_is_ready(settings: Settings) -> bool:
 async def demo_key(settings: Settings) -> str:
     """A key of the demo org that the API takes: the one kept in `data_dir`, or a new one where that is none (any more)."""
     kept = settings.data_dir / "demo-key"
-    if kept.exists():
-        key = kept.read_text().strip()
-        async with ApiClient(settings, key) as api:
-            if await api.takes_the_key():
-                return key
+    if kept.exists() and await _is_taken(settings, key := kept.read_text().strip()):
+        return key
     key = await create_key(settings, ORG, "made by make run", environment_of(settings))
+    if not await _is_taken(settings, key):
+        raise StackError(
+            f"the API at {api_url(settings)} keeps its keys elsewhere: set DATA_DIR to where it runs, or API_PORT to another port"
+        )
     _keep_secret(kept, key)
     return key
+
+
+async def _is_taken(settings: Settings, key: str) -> bool:
+    async with ApiClient(settings, key) as api:
+        return await api.takes_the_key()
 
 
 async def create_key(settings: Settings, org: str, name: str, environment: Mapping[str, str]) -> str:
@@ -80,8 +86,11 @@ class ApiClient:
         await self._http.close()
 
     async def takes_the_key(self) -> bool:
+        """Whether the API answers under the key; raises `StackError` where it can not answer."""
         async with self._http.get("/campaign", params={"limit": "1"}) as response:
-            return response.status == 200
+            if response.status != 401:
+                await _answer(response)
+            return response.status != 401
 
     async def create_campaign(self, body: dict[str, Any]) -> dict[str, Any]:
         """The campaign; raises `StackError` with what the API said."""
