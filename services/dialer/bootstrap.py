@@ -37,7 +37,9 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
     async with AsyncExitStack() as stack:
         database = open_database(settings.read_model_url())
         stack.push_async_callback(database.dispose)
-        tasks = ReadModelDialTasks(SqlProjectionStore(database), clock)
+        store = SqlProjectionStore(database)
+        stack.push_async_callback(store.close)
+        tasks = ReadModelDialTasks(store, clock)
         provider = VapiCompatibleProvider(
             await stack.enter_async_context(_session(settings.dialer_max_in_flight)),
             settings.provider_base_url(),

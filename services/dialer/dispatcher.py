@@ -76,7 +76,8 @@ class Dispatcher:
             if outcome is not None:
                 await self.commands.append(outcome)
                 return
-            await self._admission()
+            if self.circuit.is_open(self.clock.monotonic()):
+                await self._admission()
         await self._claim(task, attempt)
 
     async def _admission(self) -> None:

@@ -1,0 +1,143 @@
+"""Pre-dial against a real server of the customer's (contract, "Webhooks")."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from events.campaigns import BackoffPlan
+from infra.kafka.broker import free_port
+from services.dialer.http_predial import HttpPredial, retry_delay_seconds
+from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
+from services.runtime.clock import SystemClock
+from tests.dialer.given import CAMPAIGN, call_id, task
+
+Answer = tuple[int, bytes]
+YES, NO = b'{"eligible":true}', b'{"eligible":false}'
+
+
+class CustomerServer:
+    """Counts what it is asked, and answers in turn what it holds; the last answer again and again."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[Any] = []
+        self.answers: list[Answer | float] = [(200, YES)]
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append(await request.json())
+        self.headers.append(request.headers)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, float):
+            await asyncio.sleep(answer)
+            return web.Response(body=YES)
+        return web.Response(status=answer[0], body=answer[1], headers={"Location": "/"})
+
+
+@pytest.fixture
+async def customer() -> AsyncIterator[CustomerServer]:
+    customer = CustomerServer()
+    app = web.Application()
+    app.router.add_post("/predial", customer.answer)
+    async with TestServer(app) as server:
+        customer.url = str(server.make_url("/predial"))
+        yield customer
+
+
+@pytest.fixture
+async def ask() -> AsyncIterator[Callable[..., Any]]:
+    async with AsyncExitStack() as exits:
+        http = await exits.enter_async_context(aiohttp.ClientSession())
+
+        async def ask(url: str, **server: Any) -> Verdict:
+            return await HttpPredial(http, SystemClock()).ask(task(predial_plan={}, server={"url": url, **server}))
+
+        yield ask
+
+
+def plan(retries: int, **more: Any) -> dict[str, Any]:
+    return {"type": "fixed", "maxRetries": retries, "baseDelaySeconds": 0, **more}
+
+
+async def test_the_question_names_the_contact_as_the_contract_says(customer: CustomerServer, ask: Callable[..., Any]) -> None:
+    assert await ask(customer.url, headers={"X-Token": "t"}) == Eligible()
+    (asked,) = customer.asked
+    message = asked["message"]
+    assert isinstance(message.pop("timestamp"), int)
+    assert message == {
+        "type": "campaign.predial",
+        "campaignId": CAMPAIGN,
+        "contact": {
+            "id": call_id(),
+            "campaignId": CAMPAIGN,
+            "orgId": "acme",
+            "number": "+15550000000",
+            "createdAt": "2030-01-01T09:00:00.000Z",
+        },
+    }
+    assert customer.headers[0]["X-Token"] == "t"
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ((200, YES), Eligible()),
+        ((201, YES), Eligible()),
+        ((200, NO), NotEligible()),
+        ((200, b'{"eligible":1}'), PredialFailed("the answer holds no boolean `eligible`")),
+        ((200, b'{"eligible":"true"}'), PredialFailed("the answer holds no boolean `eligible`")),
+        ((200, b"[true]"), PredialFailed("the answer holds no boolean `eligible`")),
+        ((200, b"yes"), PredialFailed("the answer is not JSON")),
+        ((200, b'{"eligible":true,"x":"' + b"x" * 100_000 + b'"}'), PredialFailed("the answer is not JSON")),
+        ((500, YES), PredialFailed("answered 500")),
+        ((302, YES), PredialFailed("answered 302")),
+    ],
+)
+async def test_only_a_2xx_with_a_boolean_is_an_answer(
+    customer: CustomerServer, ask: Callable[..., Any], answer: Answer, verdict: Verdict
+) -> None:
+    customer.answers = [answer]
+    assert await ask(customer.url) == verdict
+    assert len(customer.asked) == 1
+
+
+async def test_a_server_that_is_too_slow_or_away_is_a_failure(customer: CustomerServer, ask: Callable[..., Any]) -> None:
+    customer.answers = [5.0]
+    assert await ask(customer.url, timeoutSeconds=1) == PredialFailed("no answer within 1 seconds")
+    assert isinstance(await ask(f"http://127.0.0.1:{free_port()}/"), PredialFailed)
+
+
+async def test_the_backoff_plan_says_how_often_it_is_asked_again(customer: CustomerServer, ask: Callable[..., Any]) -> None:
+    customer.answers = [(500, b""), (503, b""), (200, YES)]
+    assert await ask(customer.url, backoffPlan=plan(2)) == Eligible()
+    customer.answers = [(500, b"")]
+    assert isinstance(await ask(customer.url, backoffPlan=plan(3)), PredialFailed)
+    assert len(customer.asked) == 3 + 4
+
+
+async def test_an_excluded_status_and_an_answer_that_came_are_not_asked_again(customer: CustomerServer, ask: Callable[..., Any]) -> None:
+    customer.answers = [(500, b"")]
+    await ask(customer.url, backoffPlan=plan(3, excludedStatusCodes=[500]))
+    customer.answers = [(200, b"{}")]
+    await ask(customer.url, backoffPlan=plan(3))
+    assert len(customer.asked) == 2
+
+
+@pytest.mark.parametrize("server", [{"headers": {"bad name": "x"}}, {"headers": {"X": "a\nb"}}, {"timeoutSeconds": "x"}])
+async def test_a_server_that_can_not_be_asked_so_is_a_failure_and_no_fault(
+    customer: CustomerServer, ask: Callable[..., Any], server: dict[str, Any]
+) -> None:
+    assert isinstance(await ask(customer.url, **server), PredialFailed)
+
+
+def test_delays_are_fixed_or_double() -> None:
+    fixed = BackoffPlan(type="fixed", max_retries=3, base_delay_seconds=2)
+    exponential = BackoffPlan(type="exponential", max_retries=3, base_delay_seconds=2)
+    assert [retry_delay_seconds(fixed, tries) for tries in range(3)] == [2, 2, 2]
+    assert [retry_delay_seconds(exponential, tries) for tries in range(3)] == [2, 4, 8]
