@@ -1,6 +1,7 @@
 """Owns one service process: start, ask whether it is ready, stop, kill; its output goes to a file."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import time
@@ -95,9 +96,20 @@ class Child:
         if self.process is not None:
             self.process.send_signal(number)
 
-    def last_line(self) -> str:
-        """The last line that it wrote since it was started."""
+    def last_words(self) -> str:
+        """The last line that it wrote since it was started; of a log record the end of its exception, or its message."""
         if not self.log_file.exists():
             return "it said nothing"
         lines = self.log_file.read_bytes()[self._log_begins :].decode(errors="replace").strip().splitlines()
-        return (lines or ["it said nothing"])[-1][:400]
+        return _plain((lines or ["it said nothing"])[-1])[:400]
+
+
+def _plain(line: str) -> str:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(record, dict):
+        return line
+    told = str(record.get("exception") or record.get("message") or line)
+    return told.strip().splitlines()[-1]

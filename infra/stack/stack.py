@@ -82,12 +82,16 @@ class Stack:
     async def _until_ready(self, child: Child, http: aiohttp.ClientSession) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while (lack := await child.not_ready(http)) is not None:
-            gave_up = child.exit_code is not None and self.starts[child.name] >= _STARTS_BEFORE_READY
-            if child.exit_code == _CANNOT_START or gave_up:
-                raise StackError(f"the {child.name} can not start: {child.last_line()} (its log is {child.log_file})")
+            self._require_that_all_can_start()
             if time.monotonic() > deadline:
                 raise StackError(f"the {child.name} was not ready within {_READY_SECONDS:.0f} s: {lack} (its log is {child.log_file})")
             await asyncio.sleep(0.1)
+
+    def _require_that_all_can_start(self) -> None:
+        ended = [child for child in self.children.values() if child.exit_code is not None]
+        for child in sorted(ended, key=lambda child: child.exit_code != _CANNOT_START):
+            if child.exit_code == _CANNOT_START or self.starts[child.name] >= _STARTS_BEFORE_READY:
+                raise StackError(f"the {child.name} can not start: {child.last_words()} (its log is {child.log_file})")
 
     async def _keep(self, child: Child) -> None:
         wait_seconds = _FIRST_WAIT_SECONDS

@@ -55,6 +55,19 @@ async def test_one_that_can_not_start_ends_the_stack_with_its_own_words(settings
     assert not one.runs()
 
 
+async def test_what_a_person_has_to_mend_is_told_before_what_crashed_for_it(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="the two can not start: no provider"):
+        async with _stack(settings, [], that_crashes("one", tmp_path), that_cannot_start("two", tmp_path)):
+            pass
+
+
+async def test_of_a_log_record_the_end_of_its_exception_is_told(tmp_path: Path) -> None:
+    child = that_crashes("one", tmp_path)
+    child.log_file.parent.mkdir()
+    child.log_file.write_text('{"message":"the process ends","exception":"Traceback ...\\nOSError: gone"}\n')
+    assert child.last_words() == "OSError: gone"
+
+
 async def test_one_that_crashes_again_and_again_at_the_start_ends_the_stack(settings: Settings, tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(StackError, match="the one can not start: a bug"):
@@ -68,7 +81,7 @@ async def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     child.start()
 
     async def up() -> bool:
-        return child.last_line() == "up"
+        return child.last_words() == "up"
 
     await eventually(up)
     assert not await child.stop(within_seconds=0.2)

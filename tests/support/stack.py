@@ -52,7 +52,7 @@ class RunningStack:
         """SIGTERM; an assertion where the service does not stop cleanly."""
         child = self.children[name]
         assert await child.stop(), f"the {name} did not stop on SIGTERM"
-        assert child.exit_code == 0, f"the {name} ended with {child.exit_code}: {child.last_line()}"
+        assert child.exit_code == 0, f"the {name} ended with {child.exit_code}: {child.last_words()}"
 
     async def until_ready(self, name: str) -> None:
         """An assertion, with what is missing, where the service ends or is not ready in time."""
@@ -60,7 +60,7 @@ class RunningStack:
         deadline = asyncio.get_running_loop().time() + READY_SECONDS
         async with aiohttp.ClientSession() as http:
             while (lack := await child.not_ready(http)) is not None:
-                assert child.runs(), f"the {name} ended with {child.exit_code}: {child.last_line()}"
+                assert child.runs(), f"the {name} ended with {child.exit_code}: {child.last_words()}"
                 assert asyncio.get_running_loop().time() < deadline, f"the {name} is not ready: {lack}"
                 await asyncio.sleep(0.05)
 
