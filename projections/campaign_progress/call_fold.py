@@ -154,7 +154,9 @@ def _decided_by_predial(call: CallRow, contact_status: str) -> bool:
     return True
 
 
-CALL_FOLDS: dict[str, Callable[[CallRow, EventRecord, dict[str, Any]], bool]] = {
+CallFold = Callable[[CallRow, EventRecord, dict[str, Any]], bool]
+
+CALL_FOLDS: dict[str, CallFold] = {
     "CallQueued.v1": _queued,
     "CallClaimed.v1": _claimed,
     "CallPlaced.v1": _placed,

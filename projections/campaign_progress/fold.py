@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from events.envelope import EventRecord
-from projections.campaign_progress.call_fold import CALL_FOLDS
+from projections.campaign_progress.call_fold import CALL_FOLDS, CallFold
 from projections.campaign_progress.campaign_fold import CAMPAIGN_FOLDS, created
 from projections.campaign_progress.rows import CallRow, CampaignRow, ContactRow
 from projections.campaign_progress.tally import Tally, move, tally
@@ -40,8 +40,9 @@ class Progress:
     def fold(self, event: EventRecord) -> None:
         """Fold one event; a repeated one changes nothing. Raises `UnknownEventError` and `FoldError`."""
         type_name = event["type"]
-        if type_name in CALL_FOLDS:
-            self._fold_call(event, type_name)
+        fold_call = CALL_FOLDS.get(type_name)
+        if fold_call is not None:
+            self._fold_call(event, fold_call)
         elif type_name == SCHEDULED:
             self._schedule(event)
         elif type_name in CAMPAIGN_FOLDS:
@@ -94,14 +95,14 @@ class Progress:
         self._before[call_id] = None
         self._note(campaign, event)
 
-    def _fold_call(self, event: EventRecord, type_name: str) -> None:
+    def _fold_call(self, event: EventRecord, fold: CallFold) -> None:
         call_id = event.get("callid", "")
         call = self.calls.get(call_id)
         if call is None or call.campaign_id != event.get("subject"):
-            raise FoldError(f"{type_name} {event['id']} names the call {call_id}, which its campaign never had")
+            raise FoldError(f"{event['type']} {event['id']} names the call {call_id}, which its campaign never had")
         if call_id not in self._before:
             self._before[call_id] = tally(call)
-        if CALL_FOLDS[type_name](call, event, event["data"]):
+        if fold(call, event, event["data"]):
             call.updated_at = event["time"]
             self.changed[call_id] = call
             self._note(self._campaign(event), event)

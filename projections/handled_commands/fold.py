@@ -39,9 +39,9 @@ def fold_handled(known: dict[tuple[str, str], HandledRow], event: EventRecord, p
 
     `known` must hold the rows of all commands that the batch names; a row that is forgotten by now is replaced.
     """
-    command_id = event.get("causationid")
-    if command_id is None or event["type"] not in ANSWERS_USER:
+    if event["type"] not in ANSWERS_USER or "causationid" not in event:
         return None
+    command_id = event["causationid"]
     key = (event["orgid"], command_id)
     first = known.get(key)
     if first is not None and (first.first_at == event["time"] or first.first_at >= forgotten_before(event["time"])):

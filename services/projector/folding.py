@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from events.codec import read_event
 from events.errors import DecodeError
 from projections.errors import FoldError, UnknownEventError
+from projections.reading import read_events
 from projections.store.port import Applied, Fenced, ProjectionStore
 
 FOLD_VERSION = 1
@@ -41,7 +41,7 @@ class Folding:
         if partition in self.broken:
             return Broken(self.broken[partition])
         try:
-            records = [read_event(value) for value in values]
+            records = read_events(values)
             outcome = await self.store.apply(partition, start_offset, next_offset, records)
         except (DecodeError, UnknownEventError, FoldError, *_WRONG_SHAPE) as error:
             reason = f"offsets {start_offset} to {next_offset - 1}: {type(error).__name__}: {error}"

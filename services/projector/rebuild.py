@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from events.codec import read_event
 from events.topics import CAMPAIGN_EVENTS
+from projections.reading import read_events
 from projections.store.engine import open_database
 from projections.store.generations import fresh_tables, swap_in
 from projections.store.port import Fenced
@@ -74,7 +74,7 @@ async def _fold_up_to(
             position = max(await reader.position(partition), offsets[partition])
             if position == offsets[partition]:
                 continue
-            events = [read_event(record.value) for record in records]
+            events = read_events([record.value for record in records])
             outcome = await store.apply(partition.partition, offsets[partition], position, events)
             if isinstance(outcome, Fenced):
                 raise RuntimeError("another rebuild writes the same tables")
