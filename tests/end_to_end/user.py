@@ -1,5 +1,6 @@
 """Owns a user of the stack: a client with a key, the campaigns it posts, and the provider's own count beside it."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -60,26 +61,33 @@ class User:
         except (AssertionError, aiohttp.ClientError):
             return None
 
-    async def until_ended(self, campaign_id: str, seconds: float = 60.0) -> dict[str, Any]:
+    async def until_ended(self, campaign_id: str, contacts: int, seconds: float = 60.0) -> dict[str, Any]:
         """The campaign once it has ended and none of its calls is under way; its counters add up at every look."""
 
         async def look() -> dict[str, Any] | None:
-            answer = await self.get_or_none(campaign_id)
-            assert answer is None or total(answer) == len(answer["calls"]), answer
-            return answer
+            try:
+                listed = (await self.call("GET", f"/campaign?id={campaign_id}"))["results"]
+            except (AssertionError, aiohttp.ClientError):
+                return None
+            assert [total(campaign) for campaign in listed] == [contacts]
+            return dict(listed[0])
 
-        answer = await eventually(
-            look, lambda a: a is not None and a["status"] == "ended" and a["callsCounterEnded"] == len(a["calls"]), seconds
-        )
-        assert answer is not None
+        await eventually(look, lambda a: a is not None and a["status"] == "ended" and a["callsCounterEnded"] == contacts, seconds)
+        answer = await self.get(campaign_id)
+        assert total(answer) == len(answer["calls"]) == contacts
         return answer
 
     async def provider(self) -> dict[str, Any]:
-        """What the phone network counted."""
+        """What the phone network counted, of everybody's calls."""
         settings = self.stack.settings
-        async with self.http.get(f"http://{settings.host}:{settings.simulator_port}/stats") as response:
+        async with self.http.get(f"http://{settings.host}:{settings.simulator_port}/stats?calls=true") as response:
             stats: dict[str, Any] = await response.json()
             return stats
+
+    async def posts(self, answer: dict[str, Any]) -> Counter[int]:
+        """How many calls of the campaign the phone network was asked for once, twice, ... and not at all."""
+        counted = (await self.provider())["calls"]
+        return Counter(sum(counted.get(call_id, {}).values()) for call_id in answer["calls"])
 
 
 @asynccontextmanager
