@@ -35,7 +35,7 @@ from services.runtime.health import Health, serve
 from services.runtime.kafka import make_consumer, make_producer, partition_of
 from services.runtime.process import until_stopped_or_failed
 
-_SHUTDOWN_SECONDS = 10.0
+_SHUTDOWN_SECONDS = 5.0
 _START_SECONDS = 30.0
 
 
@@ -87,7 +87,8 @@ class Api:
                 await _within_start(event_log, following)
                 runner = await serve(make_app(context, health), settings.host, settings.api_port, _SHUTDOWN_SECONDS)
                 try:
-                    await until_stopped_or_failed(stop, following)
+                    # following goes on until the requests under way are answered
+                    await until_stopped_or_failed(stop, asyncio.shield(following))
                 finally:
                     await runner.cleanup()
             finally:

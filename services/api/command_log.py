@@ -13,7 +13,7 @@ from services.runtime.clock import Clock
 
 _STUCK_SECONDS = 5.0
 """A record that waits for its acknowledgement longer than this shows that the log takes nothing now."""
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
 
