@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
@@ -72,20 +73,26 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         follower = ClaimFollower(make_consumer(settings), topic, settings.topic_partitions, dispatcher.on_claimed)
         stack.push_async_callback(follower.stop)
         await follower.start()
-        consumer = make_consumer(settings, group_id=settings.group_id(GROUP))
+        # the port is taken before the place in the group that is named by it
+        stack.push_async_callback((await serve_health(health, settings.host, settings.dialer_port)).cleanup)
+        consumer = make_consumer(settings, group_id=settings.group_id(GROUP), group_instance_id=_instance_id(settings))
         stack.push_async_callback(consumer.stop)
         reader = QueueReader(consumer, dispatcher, reconciliation.on_outcome_unknown, clock, settings.dialer_max_taken)
         stack.push_async_callback(reader.close)
         consumer.subscribe([topic], listener=reader)
-        await consumer.start()
         _add_checks(health, reader, tasks)
-        stack.push_async_callback((await serve_health(health, settings.host, settings.dialer_port)).cleanup)
+        await consumer.start()
         await until_stopped_or_failed(stop, tasks.run(), dispatcher.run(), follower.run(), reader.run())
 
 
 def _session(connections: int) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=connections)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _instance_id(settings: DialerSettings) -> str:
+    """Names this place in the group (KIP-345): who is started again after a kill takes its partitions back at once."""
+    return f"{settings.group_id(GROUP)}-{socket.gethostname()}-{settings.dialer_port}"
 
 
 def _new_id() -> str:
