@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID, uuid5
@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from projections.store.engine import writing
 from services.api.errors import InvalidRequestError, UnavailableError
@@ -93,6 +93,7 @@ class Repeats:
     window_seconds: float
     _shared: "dict[str, _Shared[object]]" = field(default_factory=dict)
     _being_forgotten: set[str] = field(default_factory=set)
+    _sqlite_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
     async def joined(self, identity: RequestIdentity, act: Callable[[str], Awaitable[T]]) -> AsyncIterator[Joined[T]]:
@@ -144,10 +145,17 @@ class Repeats:
             raise UnavailableError("the request can not be remembered now; nothing was accepted") from error
         return await act(shared.command_id)
 
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        """SQLite has one writer, and those of this process had better queue than sleep on its lock."""
+        turn: AbstractAsyncContextManager[object] = self._sqlite_turn if self.database.dialect.name == "sqlite" else nullcontext()
+        async with turn, writing(self.database) as connection:
+            yield connection
+
     async def _remember(self, identity: RequestIdentity) -> str:
         """The id of the command that the request is, or becomes."""
         now = self.clock.now().timestamp()
-        async with writing(self.database) as connection:
+        async with self._writing() as connection:
             await connection.execute(delete(requests).where(requests.c.forget_at <= now))
             query = select(requests.c.command_id, requests.c.digest).where(requests.c.request == identity.name)
             known = (await connection.execute(query)).first()
@@ -190,7 +198,7 @@ class Repeats:
         if self.window_seconds == 0:
             self._being_forgotten.add(command_id)
         try:
-            async with writing(self.database) as connection:
+            async with self._writing() as connection:
                 if self.window_seconds == 0:
                     await connection.execute(delete(requests).where(*own))
                 else:

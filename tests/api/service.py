@@ -69,6 +69,7 @@ class MemoryLog:
     undecided: list[Command] = field(default_factory=list)
     projected: int = 0
     is_followed: bool = True
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def append(self, topic: Topic, org_id: str, records: Sequence[bytes]) -> None:
         if isinstance(self.fault, LogUnavailableError):
@@ -91,10 +92,12 @@ class MemoryLog:
         await self.project()
 
     async def project(self) -> None:
-        if self.projector_runs and self.projected < len(self.events):
-            records = [read_event(value) for value in self.events[self.projected :]]
-            await self.store.apply(0, self.projected, len(self.events), records)
-            self.projected = len(self.events)
+        async with self.turn:
+            end = len(self.events)
+            if self.projector_runs and self.projected < end:
+                records = [read_event(value) for value in self.events[self.projected : end]]
+                await self.store.apply(0, self.projected, end, records)
+                self.projected = end
 
     async def between(self, partition: int, first_offset: int, next_offset: int) -> AsyncIterator[bytes]:
         for value in self.events[first_offset:next_offset]:
@@ -145,7 +148,8 @@ def draft(customers: int = 2, **fields: Any) -> dict[str, Any]:
 async def running_service(directory: Path, database_url: str | None = None, **options: Any) -> AsyncIterator[Service]:
     """`options`: `hold_seconds`, `patience_seconds`, `window_seconds`, `calls_as_strings`, `max_waiting`."""
     read_database = open_database(database_url or f"sqlite:///{directory / 'read-model.sqlite'}")
-    own_database = open_database(f"sqlite:///{directory / 'api.sqlite'}")
+    is_shared = database_url is not None and not database_url.startswith("sqlite")
+    own_database = open_database(database_url if database_url and is_shared else f"sqlite:///{directory / 'api.sqlite'}")
     store = SqlProjectionStore(read_database)
     await store.ensure_schema()
     await ensure_own_schema(own_database)

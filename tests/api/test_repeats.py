@@ -23,13 +23,19 @@ async def _total(service: Service) -> int:
     return total
 
 
-async def test_two_equal_requests_that_were_both_answered_are_two_campaigns(service: Service) -> None:
-    first, second = await service.create(), await service.create()
+async def test_two_equal_requests_that_were_both_answered_are_two_campaigns(service_on: Service) -> None:
+    first, second = await service_on.create(), await service_on.create()
     assert first["id"] != second["id"]
-    assert await _total(service) == 2
+    assert await _total(service_on) == 2
 
 
-async def test_an_equal_request_joins_the_one_in_flight(service: Service) -> None:
+async def test_many_requests_at_once_are_as_many_campaigns(service_on: Service) -> None:
+    created = await asyncio.gather(*(service_on.create(customers=1, name=f"Campaign {number}") for number in range(40)))
+    assert len({campaign["id"] for campaign in created}) == await _total(service_on) == 40
+
+
+async def test_an_equal_request_joins_the_one_in_flight(service_on: Service) -> None:
+    service = service_on
     service.log.engine_runs = False
     asked = [asyncio.create_task(service.create()) for _ in range(3)]
     await _until_appended(service, 1)
