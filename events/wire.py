@@ -46,7 +46,7 @@ class Wire(BaseModel):
 
 WholeNumber = Annotated[int, BeforeValidator(_whole)]
 Opaque = Annotated[dict[str, Any], BeforeValidator(without_nulls)]
-NonEmpty = Annotated[str, StringConstraints(min_length=1)]
+NonEmpty = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\x00-\x1f]+$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 EndedReason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Attempt = Annotated[WholeNumber, Field(ge=1)]

@@ -22,6 +22,7 @@ async def serve_engine(settings: EngineSettings, stop: asyncio.Event) -> None:
         database = open_database(settings.read_model_url())
         stack.push_async_callback(database.dispose)
         store = SqlProjectionStore(database)
+        stack.push_async_callback(store.close)
         await store.ensure_schema()
         health = Health()
         engine = Engine(settings, store, SystemClock(), Observer(health.registry))

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from events.calls import OUTCOME_UNKNOWN
 from infra.kafka.broker import Broker
-from tests.end_to_end.user import FAST, user_of
+from tests.end_to_end.user import FAST, User, user_of
 from tests.support.eventually import eventually
 from tests.support.stack import RunningStack
 
@@ -51,7 +51,7 @@ async def test_a_rebuilt_read_model_answers_byte_for_byte_the_same(start_stack: 
         paths = ["/campaign"] + [f"/campaign/{c['id']}" for c in created]
         for campaign, count in zip(created, (20, 3), strict=True):
             await user.until_ended(campaign["id"], count)
-        before = [await bytes_of(user.http, stack, path) for path in paths]
+        before = await settled(lambda: answers(user, paths))
         for name in ("api", "engine", "projector"):
             stack.kill(name)
         for file in stack.settings.data_dir.glob("read-model.sqlite*"):
@@ -62,11 +62,26 @@ async def test_a_rebuilt_read_model_answers_byte_for_byte_the_same(start_stack: 
         assert await asyncio.wait_for(rebuild.wait(), 60) == 0
         for name in ("projector", "engine", "api"):
             await stack.start(name)
-        assert [await bytes_of(user.http, stack, path) for path in paths] == before
+        assert await answers(user, paths) == before
 
 
-async def bytes_of(http: object, stack: RunningStack, path: str) -> bytes:
-    async with http.get(f"{stack.api_url}{path}") as response:  # type: ignore[attr-defined]
-        assert response.status == 200
-        body: bytes = await response.read()
-        return body
+async def answers(user: User, paths: list[str]) -> list[bytes]:
+    found = []
+    for path in paths:
+        async with user.http.get(f"{user.stack.api_url}{path}") as response:
+            assert response.status == 200
+            found.append(await response.read())
+    return found
+
+
+async def settled(look: Callable[[], Awaitable[list[bytes]]]) -> list[bytes]:
+    """What `look` gives once it stays the same for a second: the providers' last reports come after the calls' ends."""
+    seen: list[list[bytes]] = [[]]
+
+    async def still() -> bool:
+        await asyncio.sleep(1)
+        seen.append(await look())
+        return seen[-1] == seen[-2]
+
+    await eventually(still)
+    return seen[-1]

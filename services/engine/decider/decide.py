@@ -9,7 +9,7 @@ from events.envelope import Command, Event
 from events.ids import campaign_id_of
 from services.engine.decider import call_commands, campaign_commands, contact_commands
 from services.engine.decider.policy import Policy
-from services.engine.decider.state import PartitionState
+from services.engine.decider.state import HANDLED_KEPT, PartitionState
 
 Decision = Callable[[PartitionState, Command, Any, datetime, Policy], list[Event]]
 
@@ -36,7 +36,7 @@ def decide(state: PartitionState, command: Command, now: datetime, policy: Polic
     """
     if command.data.from_user:
         first = state.handled.get((command.org_id, command.id))
-        if first is not None:
+        if first is not None and first.at >= now - HANDLED_KEPT:
             repeated = facts.CommandHadNoEffect(
                 command=command.data.type_name, reason="repeated", first_type=first.type_name, first_at=first.at
             )

@@ -18,11 +18,11 @@ def evolve(state: PartitionState, event: Event) -> PartitionState:
     """Fold one event. The state is owned by the caller and changed in place; events must come in the log's order, each once."""
     if state.last_event_at is None or event.at > state.last_event_at:
         state.last_event_at = event.at
+    state.forget(event.at)
     if event.causation_id is not None and event.data.answers_user:
         key = (event.org_id, event.causation_id)
         if key not in state.handled:
             state.handled[key] = Handled(event.data.type_name, event.at, event.campaign_id)
-    state.forget(event.at)
     fold = _FOLDS.get(type(event.data))
     if fold is not None:
         fold(state, event, event.data)
