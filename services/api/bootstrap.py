@@ -74,6 +74,7 @@ class Api:
                 lambda: make_consumer(settings), settings.topic_name(CAMPAIGN_EVENTS), settings.topic_partitions, expectations, self.clock
             )
             following = asyncio.create_task(event_log.follow())
+            watching = asyncio.create_task(command_log.watch())
             health = Health()
             context = self._context(
                 database, read_model, self._writer(read_model, command_log, event_log, expectations), command_log, health
@@ -88,12 +89,13 @@ class Api:
                 runner = await serve(make_app(context, health), settings.host, settings.api_port, _SHUTDOWN_SECONDS)
                 try:
                     # following goes on until the requests under way are answered
-                    await until_stopped_or_failed(stop, asyncio.shield(following))
+                    await until_stopped_or_failed(stop, asyncio.shield(following), asyncio.shield(watching))
                 finally:
                     await runner.cleanup()
             finally:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+                for task in (following, watching):
+                    task.cancel()
+                await asyncio.gather(following, watching, return_exceptions=True)
 
     def _writer(
         self, read_model: SqlReadModel, command_log: KafkaCommandLog, event_log: KafkaEventLog, expectations: Expectations

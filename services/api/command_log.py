@@ -14,6 +14,8 @@ from services.runtime.clock import Clock
 _STUCK_SECONDS = 5.0
 """A record that waits for its acknowledgement longer than this shows that the log takes nothing now."""
 _STOP_SECONDS = 3.0
+_WATCH_SECONDS = 1.0
+_ANSWER_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class KafkaCommandLog:
         self._producer: AIOKafkaProducer | None = None
         self._turn = asyncio.Lock()
         self._waiting: dict[object, float] = {}
+        self._answers = True
 
     async def start(self) -> None:
         """Raises the client's own errors where no broker answers."""
@@ -72,8 +75,25 @@ class KafkaCommandLog:
         if producer is not None:
             await _stopped(producer)
 
+    async def watch(self) -> None:
+        """Until cancelled, ask every second whether a broker answers.
+
+        A record given to a client whose cluster is away may get there later, so it had better not be given.
+        """
+        while True:
+            producer = self._producer
+            if producer is not None:
+                try:
+                    async with asyncio.timeout(_ANSWER_SECONDS):
+                        self._answers = bool(await producer.client.force_metadata_update())
+                except (TimeoutError, KafkaError, OSError):
+                    self._answers = False
+            await self._clock.sleep(_WATCH_SECONDS)
+
     def problem(self) -> str | None:
-        """What keeps the log from taking commands, as far as the records under way show it."""
+        """What keeps the log from taking commands: nobody answers, or records under way are not acknowledged."""
+        if not self._answers:
+            return "no broker answers"
         oldest = min(self._waiting.values(), default=None)
         if oldest is not None and self._clock.monotonic() - oldest > _STUCK_SECONDS:
             return "the log does not acknowledge commands"

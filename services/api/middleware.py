@@ -13,6 +13,9 @@ from services.api.errors import ApiError, error_response
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 _CLIENT_GONE = 499
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ROUTINE = ("/health/", "/metrics", "/provider-callbacks/")
+"""Routes that are asked so often that only what goes wrong is worth a line."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,11 +33,12 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
     finally:
         seconds = context.clock.monotonic() - started
-        route = _route(request)
-        context.metrics.requests.labels(request.method, route, status).inc()
-        context.metrics.seconds.labels(request.method, route).observe(seconds)
-        fields = {"action": "request", "request_id": request_id, "method": request.method, "route": route, "status": status}
-        _log.info("%s %s %d", request.method, route, status, extra=fields | {"seconds": round(seconds, 4)})
+        route, method = _route(request), request.method if request.method in _METHODS else "other"
+        context.metrics.requests.labels(method, route, status).inc()
+        context.metrics.seconds.labels(method, route).observe(seconds)
+        level = logging.DEBUG if status < HTTPStatus.BAD_REQUEST and route.startswith(_ROUTINE) else logging.INFO
+        fields = {"action": "request", "request_id": request_id, "method": method, "route": route, "status": status}
+        _log.log(level, "%s %s %d", method, route, status, extra=fields | {"seconds": round(seconds, 4)})
 
 
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
