@@ -16,6 +16,7 @@ from services.dialer.command_log import KafkaCommandLog
 from services.dialer.dial_tasks import ReadModelDialTasks
 from services.dialer.dispatcher import Dispatcher, Limits
 from services.dialer.http_predial import HttpPredial
+from services.dialer.letting_go import let_go
 from services.dialer.metrics import DialerMetrics
 from services.dialer.queue_reading import QueueReader
 from services.dialer.reconciliation import Reconciliation
@@ -76,7 +77,7 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         # the port is taken before the place in the group that is named by it
         stack.push_async_callback((await serve_health(health, settings.host, settings.dialer_port)).cleanup)
         consumer = make_consumer(settings, group_id=settings.group_id(GROUP), group_instance_id=_instance_id(settings))
-        stack.push_async_callback(consumer.stop)
+        stack.push_async_callback(let_go, consumer)
         reader = QueueReader(consumer, dispatcher, reconciliation.on_outcome_unknown, clock, settings.dialer_max_taken)
         stack.push_async_callback(reader.close)
         consumer.subscribe([topic], listener=reader)

@@ -9,6 +9,7 @@ from events.codec import read_event
 from events.envelope import EventRecord
 from events.errors import DecodeError
 from events.facts import CallClaimed
+from services.dialer.letting_go import let_go
 
 _WANTED = b'"CallClaimed.'
 _POLL_MS = 1_000
@@ -48,4 +49,4 @@ class ClaimFollower:
             self._on_claimed(event)
 
     async def stop(self) -> None:
-        await self._consumer.stop()
+        await let_go(self._consumer)

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from events.codec import encode_command
 from events.envelope import Command
+from services.dialer.letting_go import let_go
 from services.runtime.clock import Clock
 
 _PAUSE_SECONDS = 0.5
@@ -43,9 +44,9 @@ class KafkaCommandLog:
         await self._producer.start()
 
     async def stop(self) -> None:
-        """What was not acknowledged may be lost."""
+        """Wait a little for what is not acknowledged; what is not even then may be lost."""
         if self._producer is not None:
-            await self._producer.stop()
+            await let_go(self._producer)
 
     async def append(self, command: Command) -> None:
         value, key = encode_command(command), command.org_id.encode()
@@ -71,12 +72,11 @@ class KafkaCommandLog:
                 return
             self._producer = None
             if broken is not None:
-                with suppress(KafkaError, OSError, TimeoutError):
-                    await asyncio.wait_for(broken.stop(), 5)
+                await let_go(broken)
             producer = self._new_producer()
             try:
                 await producer.start()
             except (KafkaError, OSError):
-                await producer.stop()
+                await let_go(producer)
                 raise
             self._producer = producer

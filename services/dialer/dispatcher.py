@@ -20,6 +20,7 @@ from services.dialer.provider import Answer, CallProvider, NotPlaced, PlaceCall,
 from services.runtime.clock import Clock
 
 _SWEEP_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -155,8 +156,8 @@ class Dispatcher:
     async def close(self, within_seconds: float) -> None:
         """Act upon no further claim and give all back; wait for requests under way, then for every outcome to be durable.
 
-        A request that has no answer within the time is left as unknown. Outcomes that are still not durable after as
-        long again are lost: the engine takes them for unknown at their deadline.
+        A request that has no answer within the time is left as unknown. Outcomes that are still not durable two seconds
+        later are lost: the engine takes them for unknown at their deadline.
         """
         self.closing = True
         self._give_back(self.claims.take_all(), "the dialer stops")
@@ -165,7 +166,7 @@ class Dispatcher:
         for post in self._posts:
             post.cancel()
         if self._finishing:
-            _, late = await asyncio.wait(self._finishing, timeout=within_seconds)
+            _, late = await asyncio.wait(self._finishing, timeout=_LAST_WORDS_SECONDS)
             for task in late:
                 task.cancel()
             if late:

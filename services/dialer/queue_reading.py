@@ -19,7 +19,7 @@ from services.runtime.clock import Clock
 
 _WANTED = (b'"CallQueued.', b'"CallOutcomeUnknown.')
 _COMMIT_EVERY_SECONDS = 1.0
-_REVOKE_SECONDS = 3.0
+_REVOKE_SECONDS = 2.0
 _POLL_MS = 200
 _FULL_PAUSE_SECONDS = 0.02
 _LEAST_RECORDS = 50

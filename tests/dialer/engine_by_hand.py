@@ -29,6 +29,7 @@ from events.topics import CALL_COMMANDS, CAMPAIGN_EVENTS
 from projections.store.engine import open_database
 from projections.store.port import Applied
 from projections.store.sql_store import SqlProjectionStore
+from services.dialer.letting_go import let_go
 from services.runtime.kafka import make_consumer, make_producer, partition_of
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
@@ -166,10 +167,10 @@ async def engine_by_hand(settings: Settings) -> AsyncIterator[EngineByHand]:
         stack.push_async_callback(store.close)
         await store.ensure_schema()
         producer = make_producer(settings)
-        stack.push_async_callback(producer.stop)
+        stack.push_async_callback(let_go, producer)
         await producer.start()
         reader = make_consumer(settings)
-        stack.push_async_callback(reader.stop)
+        stack.push_async_callback(let_go, reader)
         await reader.start()
         tps = [TopicPartition(settings.topic_name(CALL_COMMANDS), partition) for partition in range(settings.topic_partitions)]
         reader.assign(tps)

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from events.commands import ReportCall
+from infra.kafka.broker import Broker
 from infra.stack.child import Child
 from infra.stack.plan import children_of
 from services.dialer.bootstrap import run_dialer
@@ -227,6 +228,28 @@ async def test_a_dialer_killed_while_it_waits_for_the_provider_never_asks_twice(
             await engine.outcomes_said(1)
     assert provider.asked == 2
     assert (await provider.stats())["doubledPosts"] == 0
+
+
+async def test_while_kafka_is_away_an_outcome_waits_and_is_said_when_it_is_back(
+    settings: Settings, own_broker: Broker, provider: Provider
+) -> None:
+    own = settings.model_copy(update={"kafka_bootstrap_servers": own_broker.bootstrap_servers})
+    provider.gate.clear()
+    async with engine_by_hand(own) as engine, process(own, provider) as child:
+        await engine.create(2)
+        await engine.queue(0)
+        await engine.grant((await engine.claims_sent(1))[0])
+        await eventually(lambda: asyncio.sleep(0, provider.asked))
+        own_broker.kill()
+        provider.gate.set()
+        await eventually(provider.stats, lambda stats: stats["posts"] == 1)
+        own_broker.start()
+        assert [said.outcome for said in await engine.outcomes_said(1)] == ["placed"]
+        await engine.queue(1)
+        await engine.claims_sent(2)
+        own_broker.kill()
+        assert await child.stop()
+        assert child.exit_code == 0
 
 
 async def test_killed_under_load_it_goes_on_and_no_call_is_placed_twice(

@@ -1,0 +1,28 @@
+"""Owns how Kafka clients are let go of when the dialer stops, whether Kafka answers or not."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+_STOP_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Stoppable(Protocol):
+    """A client of Kafka."""
+
+    async def stop(self) -> None: ...
+
+
+async def let_go(client: Stoppable) -> None:
+    """Stop the client, for a second at most, and raise nothing: what it had to keep was kept before.
+
+    aiokafka's `stop` waits without end for what it can not send, and with the broker away it ends as if it were cancelled.
+    """
+    stopping = asyncio.create_task(client.stop())
+    done, _ = await asyncio.wait([stopping], timeout=_STOP_SECONDS)
+    if not done:
+        stopping.cancel()
+    if not done or stopping.cancelled() or stopping.exception() is not None:
+        _log.warning("a Kafka client did not stop cleanly", extra={"action": "stop"})
