@@ -26,6 +26,25 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+class Repeated(logging.Filter):
+    """Lets a library say the same thing once in ten seconds: a client whose broker is away says it many times a second."""
+
+    def __init__(self, every_seconds: float = 10.0) -> None:
+        super().__init__()
+        self._every_seconds = every_seconds
+        self._said: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line may pass; lines of this project always may."""
+        if record.name.startswith(("services.", "projections.")):
+            return True
+        key = (record.pathname, record.lineno)
+        if record.created - self._said.get(key, 0.0) < self._every_seconds:
+            return False
+        self._said[key] = record.created
+        return True
+
+
 def configure_logging(level: str) -> None:
     """Log to standard error as JSON; libraries from WARNING on, aiohttp's access log not at all, since URLs may hold secrets."""
     logging.config.dictConfig(
@@ -33,7 +52,8 @@ def configure_logging(level: str) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JsonFormatter}},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+            "filters": {"repeated": {"()": Repeated}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["repeated"]}},
             "root": {"level": "WARNING", "handlers": ["stderr"]},
             "loggers": {"services": {"level": level}, "projections": {"level": level}, "aiohttp.access": {"level": "ERROR"}},
         }

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 
-from services.runtime.logging import JsonFormatter
+from services.runtime.logging import JsonFormatter, Repeated
 
 
 def _line(record: logging.LogRecord) -> dict[str, object]:
@@ -30,3 +30,14 @@ def test_an_exception_stays_on_the_line() -> None:
     except ValueError:
         line = _line(logging.makeLogRecord({"msg": "failed", "exc_info": sys.exc_info()}))
     assert "ValueError: first" in str(line["exception"])
+
+
+def test_a_library_says_the_same_thing_once_in_ten_seconds_and_we_say_all() -> None:
+    throttle = Repeated(10)
+
+    def passes(name: str, created: float, line: int = 1) -> bool:
+        return throttle.filter(logging.makeLogRecord({"name": name, "created": created, "pathname": "p", "lineno": line}))
+
+    assert [passes("aiokafka.conn", at) for at in (100.0, 105.0, 110.0)] == [True, False, True]
+    assert passes("aiokafka.conn", 111.0, line=2)
+    assert [passes("services.engine", at) for at in (100.0, 100.1)] == [True, True]
