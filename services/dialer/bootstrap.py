@@ -19,7 +19,7 @@ from services.dialer.http_predial import HttpPredial
 from services.dialer.letting_go import let_go
 from services.dialer.metrics import DialerMetrics
 from services.dialer.queue_reading import QueueReader
-from services.dialer.reconciliation import Reconciliation
+from services.dialer.reconciliation import AT_ONCE, Reconciliation
 from services.dialer.settings import DialerSettings
 from services.dialer.vapi_provider import VapiCompatibleProvider
 from services.runtime.callback_urls import callback_url
@@ -43,7 +43,7 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         stack.push_async_callback(store.close)
         tasks = ReadModelDialTasks(store, clock)
         provider = VapiCompatibleProvider(
-            await stack.enter_async_context(_session(settings.dialer_max_in_flight)),
+            await stack.enter_async_context(_session(settings.dialer_max_in_flight + AT_ONCE)),
             settings.provider_base_url(),
             settings.provider_key,
             name=settings.provider_name,

@@ -14,7 +14,7 @@ from services.runtime.clock import Clock
 
 _WAITS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0)
 """Before each lookup: a request whose answer was lost may still be on its way, and a call that was found may not ring yet."""
-_AT_ONCE = 20
+AT_ONCE = 20
 _MOST = 5_000
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Reconciliation:
     new_id: Callable[[], str]
     metrics: DialerMetrics
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def on_outcome_unknown(self, record: EventRecord) -> None:
         """Of a `CallOutcomeUnknown`; does nothing where the provider can not look calls up."""

@@ -1,6 +1,7 @@
 """Owns the words of the dialer's tests: a call to be dialed, and what is outside of the dialer, in memory."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from projections.dial_task.task import DialTask
 from services.dialer.dispatcher import Dispatcher, Limits
 from services.dialer.metrics import DialerMetrics
 from services.dialer.predial import Eligible, Verdict
-from services.dialer.provider import Answer, FoundCall, PlaceCall, Placed
+from services.dialer.provider import Answer, FoundCall, PlaceCall, Placed, Unknown
 from tests.support.clock import ManualClock
 
 ORG = "acme"
@@ -105,6 +106,8 @@ class ProviderByHand:
 
     def __init__(self) -> None:
         self.posts: list[PlaceCall] = []
+        self.has: Counter[str] = Counter()
+        """How often it took each call, whether its answer arrived or not."""
         self.answer: Answer | Exception = Placed("p-1")
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -112,10 +115,12 @@ class ProviderByHand:
 
     async def place(self, call: PlaceCall) -> Answer:
         self.posts.append(call)
+        answer = self.answer
+        self.has[call.task.call_id] += isinstance(answer, Placed | Unknown)
         await self.may_answer.wait()
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     async def find(self, call_id: str, attempt: int) -> FoundCall | None:
         answers = self.found.get((call_id, attempt), [])
@@ -128,22 +133,23 @@ class ProviderByHand:
 class Given:
     """A dispatcher with all that is outside of it in hand."""
 
-    def __init__(self, *tasks: DialTask, claim_valid_seconds: float = 30, max_in_flight: int = 10) -> None:
-        self.clock = ManualClock(NOW)
-        self.commands = CommandsInMemory()
-        self.predial = PredialByHand()
-        self.provider = ProviderByHand()
-        numbers = count(1)
+    def __init__(self, *tasks: DialTask, max_in_flight: int = 10, before: "Given | None" = None) -> None:
+        """`before`: the process life that this one follows, in the same world but with a memory of its own."""
+        self.clock: ManualClock = before.clock if before else ManualClock(NOW)
+        self.commands: CommandsInMemory = before.commands if before else CommandsInMemory()
+        self.predial: PredialByHand = before.predial if before else PredialByHand()
+        self.provider: ProviderByHand = before.provider if before else ProviderByHand()
+        self.numbers: Iterator[int] = before.numbers if before else count(1)
         self.dispatcher = Dispatcher(
             claimant=CLAIMANT,
-            limits=Limits(claim_valid_seconds, max_in_flight),
+            limits=Limits(30, max_in_flight),
             clock=self.clock,
             commands=self.commands,
             tasks=TasksInMemory(*tasks),
             predial=self.predial,
             provider=self.provider,
             callback_url_of=lambda task, attempt: f"http://api/{task.call_id}/{attempt}",
-            new_id=lambda: f"id-{next(numbers)}",
+            new_id=lambda: f"id-{next(self.numbers)}",
             metrics=DialerMetrics(CollectorRegistry()),
         )
 
