@@ -1,22 +1,10 @@
 """What every `PartitionLog` promises, held by the one in memory and by the one on Kafka alike."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-
 import pytest
 
 from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS, Topic
 from services.engine.ports import Batch, CommandRecord, DeadLetter, FencedError, PartitionLog
-from tests.engine.logs import KafkaLog, LogWorld, MemoryLog
-
-
-@pytest.fixture(params=["memory", "kafka"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[LogWorld]:
-    if request.param == "memory":
-        yield MemoryLog()
-        return
-    async with AsyncExitStack() as stack:
-        yield await KafkaLog.start(request.getfixturevalue("settings"), stack)
+from tests.engine.logs import LogWorld
 
 
 async def owner(world: LogWorld) -> PartitionLog:

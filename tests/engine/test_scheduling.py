@@ -186,3 +186,10 @@ def test_a_campaign_in_parts_is_not_dialed_before_its_last_part() -> None:
     done = world.do(part(1), campaign_id)
     assert names(done) == ["CallScheduled", "ContactsCompleted", "CampaignStarted", "CallQueued", "CallQueued"]
     assert done[1].data.to_wire() == {"contacts": 2}
+
+
+def test_deadlines_that_no_longer_hold_do_not_pile_up() -> None:
+    world = World(Policy(org_limit=1, outcome_window=timedelta(hours=2)))
+    campaign_id = world.create(3_000, maxConcurrency=1)
+    world.run_out(campaign_id)
+    assert len(world.state.deadlines.heap) < 1_100

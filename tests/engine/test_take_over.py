@@ -100,15 +100,6 @@ class Dying:
         return snapshot
 
 
-@pytest.fixture(params=["memory", "kafka"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[LogWorld]:
-    if request.param == "memory":
-        yield MemoryLog()
-        return
-    async with AsyncExitStack() as stack:
-        yield await KafkaLog.start(request.getfixturevalue("settings"), stack)
-
-
 def engine(log: Any, snapshots: Any = None, observer: Observer | None = None) -> PartitionEngine:
     return PartitionEngine(
         partition=0,

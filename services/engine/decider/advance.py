@@ -43,7 +43,7 @@ def _record(state: PartitionState, step: list[Event], events: list[Event]) -> No
 
 
 def _heed_deadlines(state: PartitionState, now: datetime, events: list[Event], limit: int) -> None:
-    if state.deadlines.is_overgrown(sum(org.active + len(org.open) * 3 for org in state.orgs.values())):
+    if state.deadlines.is_overgrown:
         state.deadlines.rebuild(state.live_deadlines())
     while len(events) < limit - 3:
         deadline = state.deadlines.pop_due(now)

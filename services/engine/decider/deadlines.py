@@ -24,6 +24,7 @@ class Deadlines:
     """Earliest first. Entries are never taken back: who pops one asks the state whether it still holds."""
 
     heap: list[Deadline] = field(default_factory=list)
+    _overgrown_from: int = _SLACK
 
     def add(self, at: datetime, campaign_id: str, call_id: str = "") -> None:
         heapq.heappush(self.heap, Deadline(at, "call" if call_id else "campaign", campaign_id, call_id))
@@ -35,10 +36,12 @@ class Deadlines:
         """The earliest entry at or before `now`, taken out; `None` where nothing is due."""
         return heapq.heappop(self.heap) if self.heap and self.heap[0].at <= now else None
 
-    def is_overgrown(self, live: int) -> bool:
-        """Whether dead entries outnumber the `live` ones so far that the owner should build the heap anew."""
-        return len(self.heap) > 2 * live + _SLACK
+    @property
+    def is_overgrown(self) -> bool:
+        """Whether it has more than doubled since it was built of live entries only, so that the owner should build it anew."""
+        return len(self.heap) > self._overgrown_from
 
     def rebuild(self, deadlines: list[Deadline]) -> None:
         self.heap = deadlines
         heapq.heapify(self.heap)
+        self._overgrown_from = 2 * len(deadlines) + _SLACK
