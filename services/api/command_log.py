@@ -1,7 +1,6 @@
 """Owns how commands get into the log: in order, waiting for all replicas, and saying whether a failure may have written them."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -10,14 +9,13 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from events.topics import Topic
 from services.runtime.clock import Clock
+from services.runtime.letting_go import let_go
 
 _STUCK_SECONDS = 5.0
 """A record that waits for its acknowledgement longer than this shows that the log takes nothing now."""
 _STOP_SECONDS = 3.0
 _WATCH_SECONDS = 1.0
 _ANSWER_SECONDS = 3.0
-
-_log = logging.getLogger(__name__)
 
 
 class LogUnavailableError(Exception):
@@ -65,7 +63,7 @@ class KafkaCommandLog:
                 try:
                     await producer.start()
                 except BaseException:
-                    await producer.stop()
+                    await let_go(producer)
                     raise
                 self._producer = producer
 
@@ -73,7 +71,7 @@ class KafkaCommandLog:
         """Wait a moment for what was appended, then close."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _stopped(producer)
+            await let_go(producer, _STOP_SECONDS)
 
     async def watch(self) -> None:
         """Until cancelled, ask every second whether a broker answers.
@@ -138,13 +136,7 @@ class KafkaCommandLog:
 
     async def _let_go_of(self, failed: AIOKafkaProducer) -> None:
         """The next append makes a new producer; a failed one answers all that it still holds with its failure."""
-        if self._producer is failed:
+        was_ours = self._producer is failed
+        if was_ours:
             self._producer = None
-            await _stopped(failed)
-
-
-async def _stopped(producer: AIOKafkaProducer) -> None:
-    try:
-        await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
-    except (TimeoutError, KafkaError):
-        _log.warning("commands were left without an acknowledgement", extra={"action": "producer-stop"})
+            await let_go(failed, _STOP_SECONDS)

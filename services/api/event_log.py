@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from services.api.expectations import Expectations
 from services.runtime.clock import Clock
+from services.runtime.letting_go import let_go
 
 _POLL_MS = 500
 _AGAIN_SECONDS = 0.5
@@ -82,7 +83,7 @@ class KafkaEventLog:
                     caught_up = stable_offset is None or stable_offset <= self._positions[tp] + 1
                     self._expectations.read(tp.partition, [(record.offset, record.value) for record in records], caught_up)
         finally:
-            await consumer.stop()
+            await let_go(consumer)
 
     async def between(self, partition: int, first_offset: int, next_offset: int) -> AsyncIterator[bytes]:
         tp = TopicPartition(self._topic, partition)
@@ -99,4 +100,4 @@ class KafkaEventLog:
         except (KafkaError, OSError) as error:
             raise LogAwayError("the events can not be read now") from error
         finally:
-            await consumer.stop()
+            await let_go(consumer)

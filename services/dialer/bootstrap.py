@@ -16,7 +16,6 @@ from services.dialer.command_log import KafkaCommandLog
 from services.dialer.dial_tasks import ReadModelDialTasks
 from services.dialer.dispatcher import Dispatcher, Limits
 from services.dialer.http_predial import HttpPredial
-from services.dialer.letting_go import let_go
 from services.dialer.metrics import DialerMetrics
 from services.dialer.queue_reading import QueueReader
 from services.dialer.reconciliation import AT_ONCE, Reconciliation
@@ -26,6 +25,7 @@ from services.runtime.callback_urls import callback_url
 from services.runtime.clock import Clock
 from services.runtime.health import Health, serve_health
 from services.runtime.kafka import make_consumer, make_producer
+from services.runtime.letting_go import let_go
 from services.runtime.process import until_stopped_or_failed
 
 GROUP = "dialer"

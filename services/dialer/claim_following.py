@@ -9,7 +9,7 @@ from events.codec import read_event
 from events.envelope import EventRecord
 from events.errors import DecodeError
 from events.facts import CallClaimed
-from services.dialer.letting_go import let_go
+from services.runtime.letting_go import let_go
 
 _WANTED = b'"CallClaimed.'
 _POLL_MS = 1_000

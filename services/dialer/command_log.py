@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError
 
 from events.codec import encode_command
 from events.envelope import Command
-from services.dialer.letting_go import let_go
 from services.runtime.clock import Clock
+from services.runtime.letting_go import let_go
 
 _PAUSE_SECONDS = 0.5
 

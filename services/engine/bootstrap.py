@@ -16,9 +16,11 @@ from services.engine.service import Workers
 from services.engine.settings import EngineSettings
 from services.runtime.clock import Clock
 from services.runtime.kafka import make_consumer, make_producer, partition_of
+from services.runtime.letting_go import let_go
 from services.runtime.process import until_stopped_or_failed
 
 GROUP = "engine"
+_STOP_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Engine:
         async with AsyncExitStack() as stack:
             consumer = make_consumer(self.settings, group_id=self.settings.group_id(GROUP), max_poll_interval_ms=300_000)
             await consumer.start()
-            stack.push_async_callback(consumer.stop)
+            stack.push_async_callback(let_go, consumer, _STOP_SECONDS)
             failed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self.workers = Workers(consumer, lambda partition: self._partition(consumer, partition), failed)
             stack.push_async_callback(self.workers.stop)

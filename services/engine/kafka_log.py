@@ -1,22 +1,20 @@
 """Owns the engine's partition log on Kafka: the shared consumer for commands, a transactional producer for everything written."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, InvalidTxnState, KafkaError, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, InvalidTxnState, ProducerFenced
 from aiokafka.structs import ConsumerRecord
 
 from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_COMMANDS_DEAD, CAMPAIGN_EVENTS, Topic
 from services.engine.ports import Batch, CommandRecord, DeadLetter, FencedError
+from services.runtime.letting_go import let_go
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
 _REPLAY_RECORDS = 2_000
 _STOP_SECONDS = 5.0
 _COMMANDS = (CALL_COMMANDS, CAMPAIGN_COMMANDS)
-
-_log = logging.getLogger(__name__)
 
 
 class ReadModelAheadError(Exception):
@@ -86,7 +84,7 @@ class KafkaPartitionLog:
                 records = await reader.getmany(tp, timeout_ms=1_000, max_records=_REPLAY_RECORDS)
                 yield [record.value for record in records.get(tp, ())]
         finally:
-            await reader.stop()
+            await let_go(reader)
 
     def resume(self, positions: dict[Topic, int]) -> None:
         for topic, offset in positions.items():
@@ -163,9 +161,5 @@ class KafkaPartitionLog:
 
     async def _stop_producer(self) -> None:
         producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        try:
-            await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
-        except (TimeoutError, KafkaError) as error:
-            _log.warning("the producer did not stop cleanly", extra={"action": "stop", "partition": self._partition, "error": repr(error)})
+        if producer is not None:
+            await let_go(producer, _STOP_SECONDS)

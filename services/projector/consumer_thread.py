@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from services.projector.batch import Batch
 from services.runtime.kafka import make_consumer
+from services.runtime.letting_go import let_go
 from services.runtime.settings import Settings
 
 MAX_RECORDS = 5_000
@@ -56,6 +57,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             max_poll_records=MAX_RECORDS,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
         )
+
+    async def on_thread_stop(self) -> None:
+        """Not by Faust's own way, which never ends the thread where aiokafka's `stop` ends as if it were cancelled."""
+        if self._consumer is not None:
+            await let_go(self._consumer)
 
     def forget_places(self) -> None:
         """Take no records until `place`."""

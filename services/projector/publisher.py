@@ -15,6 +15,7 @@ from projections.campaign_state.summary import summary
 from projections.store.outbox import Outbox, Unpublished
 from services.projector.metrics import ProjectorMetrics
 from services.runtime.clock import Clock
+from services.runtime.letting_go import let_go
 from services.runtime.settings import Settings
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
@@ -110,7 +111,7 @@ class StatePublisher:
             try:
                 await producer.start()
             except BaseException:
-                await producer.stop()
+                await let_go(producer)
                 raise
             self._producers[partition] = producer
         return self._producers[partition]
@@ -123,9 +124,5 @@ class StatePublisher:
 
     async def _drop(self, partition: int) -> None:
         producer = self._producers.pop(partition, None)
-        if producer is None:
-            return
-        try:
-            await producer.stop()
-        except (KafkaError, OSError) as error:
-            _log.warning("a producer did not stop cleanly: %s", error, extra={"action": "publish", "partition": partition})
+        if producer is not None:
+            await let_go(producer)

@@ -29,8 +29,8 @@ from events.topics import CALL_COMMANDS, CAMPAIGN_EVENTS
 from projections.store.engine import open_database
 from projections.store.port import Applied
 from projections.store.sql_store import SqlProjectionStore
-from services.dialer.letting_go import let_go
 from services.runtime.kafka import make_consumer, make_producer, partition_of
+from services.runtime.letting_go import let_go
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
 from tests.support.eventually import eventually

@@ -85,3 +85,13 @@ async def settled(look: Callable[[], Awaitable[list[bytes]]]) -> list[bytes]:
 
     await eventually(still)
     return seen[-1]
+
+
+async def test_every_service_stops_cleanly_on_sigterm_while_the_broker_is_away(
+    start_stack: Callable[..., Awaitable[RunningStack]], own_broker: Broker
+) -> None:
+    stack = await start_stack(broker=own_broker, **FAST)
+    stack.kill("broker")
+    await asyncio.sleep(1)
+    for name in stack.children:
+        await stack.stop(name)

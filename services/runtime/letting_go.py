@@ -1,4 +1,4 @@
-"""Owns how Kafka clients are let go of when the dialer stops, whether Kafka answers or not."""
+"""Owns how Kafka clients are let go of when a process stops, whether Kafka answers or not."""
 
 import asyncio
 import logging
@@ -15,13 +15,13 @@ class Stoppable(Protocol):
     async def stop(self) -> None: ...
 
 
-async def let_go(client: Stoppable) -> None:
-    """Stop the client, for a second at most, and raise nothing: what it had to keep was kept before.
+async def let_go(client: Stoppable, within_seconds: float = _STOP_SECONDS) -> None:
+    """Stop the client, for a second at most unless told otherwise, and raise nothing: what it had to keep was kept before.
 
     aiokafka's `stop` waits without end for what it can not send, and with the broker away it ends as if it were cancelled.
     """
     stopping = asyncio.create_task(client.stop())
-    done, _ = await asyncio.wait([stopping], timeout=_STOP_SECONDS)
+    done, _ = await asyncio.wait([stopping], timeout=within_seconds)
     if not done:
         stopping.cancel()
     if not done or stopping.cancelled() or stopping.exception() is not None:
