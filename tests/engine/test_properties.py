@@ -18,7 +18,7 @@ _ORGS = ("org-1", "org-2")
 
 _OUTCOMES = st.sampled_from(["placed", "refused", "not-placed", "unknown", "skipped"])
 
-_steps = st.lists(
+STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("create"), st.sampled_from(_ORGS), st.integers(1, 5), st.integers(1, 3), st.booleans()),
         st.tuples(st.just("claim"), st.integers(0, 9), st.sampled_from(["a", "b"]), st.booleans()),
@@ -93,7 +93,7 @@ def check_limits(world: World) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(_steps)
+@given(STEPS)
 def test_limits_hold_at_every_instant_and_the_log_alone_gives_the_same_state(steps: list[tuple[Any, ...]]) -> None:
     world = play(steps)
     folded = through_the_log(world.log)
@@ -105,7 +105,7 @@ def test_limits_hold_at_every_instant_and_the_log_alone_gives_the_same_state(ste
 
 
 @settings(max_examples=100, deadline=None)
-@given(_steps)
+@given(STEPS)
 def test_a_call_is_granted_one_claim_at_a_time_only_moves_forward_and_ends_once(steps: list[tuple[Any, ...]]) -> None:
     world = play(steps)
     by_call: dict[str, list[Event]] = {}
@@ -124,7 +124,7 @@ def test_a_call_is_granted_one_claim_at_a_time_only_moves_forward_and_ends_once(
 
 
 @settings(max_examples=100, deadline=None)
-@given(_steps)
+@given(STEPS)
 def test_every_user_command_is_answered_and_time_never_goes_back(steps: list[tuple[Any, ...]]) -> None:
     world = play(steps)
     times = [event.at for event in world.log]
@@ -135,7 +135,7 @@ def test_every_user_command_is_answered_and_time_never_goes_back(steps: list[tup
 
 
 @settings(max_examples=60, deadline=None)
-@given(_steps)
+@given(STEPS)
 def test_left_alone_every_campaign_that_is_not_paused_ends(steps: list[tuple[Any, ...]]) -> None:
     world = play(steps)
     for _ in range(200):
