@@ -9,7 +9,7 @@ POM := infra/kafka/pom.xml
 VENV_STAMP := $(VENV)/.stamp-$(firstword $(shell cksum < $(LOCK)))
 KAFKA_STAMP := .kafka/libs/.stamp-$(firstword $(shell cksum < $(POM)))
 
-.PHONY: help setup run demo test lint types tests format lock clean
+.PHONY: help setup run demo test lint types tests format schemas lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -39,6 +39,9 @@ tests: setup
 format: setup ## bring the code into the house's form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+schemas: setup ## write the OpenAPI, AsyncAPI and JSON Schema documents anew
+	@$(BIN)/python -m infra.schemas
 
 lock: ## make the lock anew from pyproject.toml; needs uv
 	@uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o $(LOCK)

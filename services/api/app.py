@@ -8,8 +8,10 @@ from services.api.call_reads import get_call, list_calls
 from services.api.campaign_reads import get_campaign, list_campaigns, list_contacts
 from services.api.campaign_writes import create_campaign, delete_campaign, update_campaign
 from services.api.context import CONTEXT, ApiContext
+from services.api.docs import get_docs, get_docs_file
 from services.api.generations import V1, V2, Generation
 from services.api.middleware import keyed, name_request, observe
+from services.api.openapi import get_openapi
 from services.api.provider_callbacks import receive_callback
 from services.runtime.callback_urls import CALLBACK_ROUTE
 from services.runtime.health import Health
@@ -28,6 +30,9 @@ def make_app(context: ApiContext, health: Health) -> web.Application:
             web.get("/call", keyed(list_calls), allow_head=False),
             web.get("/call/{id}", keyed(get_call), allow_head=False),
             web.post(CALLBACK_ROUTE, receive_callback),
+            web.get("/openapi.json", get_openapi, allow_head=False),
+            web.get("/docs", get_docs, allow_head=False),
+            web.get("/docs/{file}", get_docs_file, allow_head=False),
         ]
     )
     app.add_routes(health.routes())

@@ -1,0 +1,161 @@
+"""Owns the paths of the OpenAPI document: every route, its parameters, its statuses, and what each answers."""
+
+from http import HTTPStatus
+from typing import Any
+
+from services.api.generations import V1, V2, Generation
+from services.api.openapi_parameters import (
+    CALLBACK_PARAMETERS,
+    CONTACT_LIST,
+    IDEMPOTENCY_KEY,
+    INCLUDE_COUNTERS,
+    LIST,
+    NEWEST_CALLS,
+    identified,
+)
+
+KEY_SCHEME = "key"
+_READING = (HTTPStatus.SERVICE_UNAVAILABLE,)
+_WITH_BODY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+_MEANINGS = {
+    HTTPStatus.BAD_REQUEST: "The request breaks a rule, or the campaign's state forbids it: one message for each broken rule.",
+    HTTPStatus.UNAUTHORIZED: "No key, or none that is valid.",
+    HTTPStatus.FORBIDDEN: "This callback was not asked for.",
+    HTTPStatus.NOT_FOUND: "Unknown here, or of another org.",
+    HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body, or one contact in it, is too large.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as JSON.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The log, or the read model, can not take the request now; the same request, repeated, joins this one.",
+}
+
+
+def paths() -> dict[str, Any]:
+    return {
+        **_campaign_paths(V1, "campaigns", "V1"),
+        **_campaign_paths(V2, "campaigns v2", "V2"),
+        f"{V2.prefix}/{{id}}/contacts": {
+            "get": _keyed(
+                "listContactsV2", "campaigns v2", "List a campaign's contacts", "CampaignContactPage", 404, parameters=CONTACT_LIST
+            )
+        },
+        "/call": {
+            "get": _keyed("listCalls", "calls", "List the newest calls of a campaign", ["Call"], 404, parameters=NEWEST_CALLS),
+        },
+        "/call/{id}": {"get": _keyed("getCall", "calls", "Get a call", "Call", 404, parameters=identified("call"), bad_request=False)},
+        "/provider-callbacks/{org}/{campaign}/{call}/{attempt}/{mac}": {"post": _callback()},
+        "/health/live": {"get": _open("isLive", "Whether the process lives", {200: _json("It lives.", {"$ref": _component("Readiness")})})},
+        "/health/ready": {
+            "get": _open(
+                "isReady",
+                "Whether the process can do its work",
+                {
+                    200: _json("It can.", {"$ref": _component("Readiness")}),
+                    503: _json("It can not now; `missing` says why.", {"$ref": _component("Readiness")}),
+                },
+            )
+        },
+        "/metrics": {"get": _open("getMetrics", "Metrics in Prometheus' text format", {200: _text("The metrics.", "text/plain")})},
+        "/openapi.json": {"get": _open("getOpenapi", "This document", {200: _json("The document.", {"type": "object"})})},
+        "/docs": {"get": _open("getDocs", "A page to try the API", {200: _text("The page.", "text/html")})},
+    }
+
+
+def _campaign_paths(generation: Generation, tag: str, suffix: str) -> dict[str, Any]:
+    page, shown = ("CampaignSummaryPage", "CampaignSummary") if generation.summarises else ("CampaignPage", "Campaign")
+    models = "V2" if generation is V2 else ""
+    one = identified("campaign")
+    get_parameters = [*one, INCLUDE_COUNTERS] if generation.summarises else one
+    list_parameters = [*LIST, INCLUDE_COUNTERS] if generation.summarises else LIST
+    writing = [*one, IDEMPOTENCY_KEY]
+    removed = "Cancel a campaign if it is active, then archive it" if generation is V2 else "End a campaign if it is active, then remove it"
+    get = _keyed(
+        f"getCampaign{suffix}",
+        tag,
+        "Get a campaign",
+        shown,
+        404,
+        parameters=get_parameters,
+        bad_request=generation.summarises,
+    )
+    create = _keyed(f"createCampaign{suffix}", tag, "Create a campaign", "Campaign", *_WITH_BODY, success=201, parameters=[IDEMPOTENCY_KEY])
+    update = _keyed(f"updateCampaign{suffix}", tag, "Edit or stop a campaign", "Campaign", 404, *_WITH_BODY, parameters=writing)
+    return {
+        generation.prefix: {
+            "post": create | {"requestBody": _body(f"CampaignDraft{models}")},
+            "get": _keyed(f"listCampaigns{suffix}", tag, "List campaigns", page, parameters=list_parameters),
+        },
+        f"{generation.prefix}/{{id}}": {
+            "get": get,
+            "patch": update | {"requestBody": _body(f"CampaignEdit{models}")},
+            "delete": _keyed(f"deleteCampaign{suffix}", tag, removed, "Campaign", 404, parameters=writing),
+        },
+    }
+
+
+def _keyed(
+    operation_id: str,
+    tag: str,
+    summary: str,
+    answer: str | list[str],
+    *refusals: int,
+    success: int = 200,
+    parameters: list[dict[str, Any]],
+    bad_request: bool = True,
+) -> dict[str, Any]:
+    """An operation for requests with a key; `answer` in brackets is an array of it."""
+    schema = {"$ref": _component(answer)} if isinstance(answer, str) else {"type": "array", "items": {"$ref": _component(answer[0])}}
+    refused = sorted({*refusals, *([400] if bad_request else []), 401, *_READING})
+    return {
+        "operationId": operation_id,
+        "tags": [tag],
+        "summary": summary,
+        "security": [{KEY_SCHEME: []}],
+        "parameters": parameters,
+        "responses": {str(success): _json(HTTPStatus(success).phrase, schema)} | _refusals(refused),
+    }
+
+
+def _callback() -> dict[str, Any]:
+    return {
+        "operationId": "receiveCallback",
+        "tags": ["operation"],
+        "summary": "What a call provider reports of a call; the URL given to it authenticates it",
+        "security": [],
+        "parameters": CALLBACK_PARAMETERS,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+        "responses": {"200": _json("The report is durable, or says nothing that is known.", {"type": "object"})}
+        | _refusals([400, 403, 408, 413, 503]),
+    }
+
+
+def _open(operation_id: str, summary: str, responses: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """An operation that needs no key."""
+    answers = {str(status): response for status, response in responses.items()}
+    return {"operationId": operation_id, "tags": ["operation"], "summary": summary, "security": [], "responses": answers}
+
+
+def _refusals(statuses: list[int]) -> dict[str, Any]:
+    return {str(int(status)): _refusal(HTTPStatus(status)) for status in statuses}
+
+
+def _refusal(status: HTTPStatus) -> dict[str, Any]:
+    response = _json(_MEANINGS[status], {"$ref": _component("Refusal")})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+    return response
+
+
+def _body(component: str) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": {"$ref": _component(component)}}}}
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _text(description: str, content_type: str) -> dict[str, Any]:
+    return {"description": description, "content": {content_type: {"schema": {"type": "string"}}}}
+
+
+def _component(name: str) -> str:
+    return f"#/components/schemas/{name}"
