@@ -17,6 +17,8 @@ from services.api.openapi_parameters import (
 KEY_SCHEME = "key"
 _READING = (HTTPStatus.SERVICE_UNAVAILABLE,)
 _WITH_BODY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+_DRAFT = {"name": "Spring", "assistantId": "asst-1", "phoneNumberId": "pn-1", "customers": [{"number": "+14155550101", "name": "Ada"}]}
+_EDIT = {"name": "Summer"}
 _MEANINGS = {
     HTTPStatus.BAD_REQUEST: "The request breaks a rule, or the campaign's state forbids it: one message for each broken rule.",
     HTTPStatus.UNAUTHORIZED: "No key, or none that is valid.",
@@ -81,12 +83,12 @@ def _campaign_paths(generation: Generation, tag: str, suffix: str) -> dict[str, 
     update = _keyed(f"updateCampaign{suffix}", tag, "Edit or stop a campaign", "Campaign", 404, *_WITH_BODY, parameters=writing)
     return {
         generation.prefix: {
-            "post": create | {"requestBody": _body(f"CampaignDraft{models}")},
+            "post": create | {"requestBody": _body(f"CampaignDraft{models}", _DRAFT)},
             "get": _keyed(f"listCampaigns{suffix}", tag, "List campaigns", page, parameters=list_parameters),
         },
         f"{generation.prefix}/{{id}}": {
             "get": get,
-            "patch": update | {"requestBody": _body(f"CampaignEdit{models}")},
+            "patch": update | {"requestBody": _body(f"CampaignEdit{models}", _EDIT)},
             "delete": _keyed(f"deleteCampaign{suffix}", tag, removed, "Campaign", 404, parameters=writing),
         },
     }
@@ -145,8 +147,8 @@ def _refusal(status: HTTPStatus) -> dict[str, Any]:
     return response
 
 
-def _body(component: str) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": {"$ref": _component(component)}}}}
+def _body(component: str, example: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": {"$ref": _component(component)}, "example": example}}}
 
 
 def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:

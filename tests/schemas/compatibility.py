@@ -1,32 +1,36 @@
-"""Owns what breaks between two versions of a schema: a command must still be taken, an event still be read, old log and new."""
+"""Owns what breaks between two versions of a schema: what was taken must be taken still, what was read must be readable still."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["command", "event"]
+Kind = Literal["command", "event", "answer"]
 Schema = dict[str, Any]
 
 _ANNOTATIONS = frozenset({"$schema", "$defs", "title", "description", "examples"})
 _AT_LEAST = ("minimum", "minLength", "minItems")
 _AT_MOST = ("maximum", "maxLength", "maxItems")
-_EXACTLY = ("pattern", "format", "default")
+_FORMS = ("pattern", "format")
 _UNDERSTOOD = _ANNOTATIONS | {"$ref", "type", "properties", "required", "items", "additionalProperties", "anyOf", "enum", "const"}
-_UNDERSTOOD |= {*_AT_LEAST, *_AT_MOST, *_EXACTLY}
+_UNDERSTOOD |= {*_AT_LEAST, *_AT_MOST, *_FORMS, "default"}
 
 
-def breaks(old: Schema, new: Schema, kind: Kind) -> list[str]:
-    """One line for each break, each beginning with the path of the field.
+def breaks(old: Schema, new: Schema, kind: Kind, roots: tuple[Schema, Schema] | None = None) -> list[str]:
+    """One line for each break, each beginning with the path of the field. References are looked up in `roots`, the old and the new.
 
-    Commands: whatever was taken must still be taken, and mean the same. Events: the log keeps the old ones for ever, and
-    consumers of the old schema read the new ones, so that only fields that may be absent can be added.
+    A command that was taken must still be taken, and mean the same. An answer must be readable by who knows the old
+    schema. An event must be both, since the log keeps the old ones for ever: only fields that may be absent can be added.
     """
-    return list(_Comparison(kind, old, new).compare(old, new, ""))
+    old_root, new_root = roots or (old, new)
+    return list(_Comparison(kind != "answer", kind != "command", old_root, new_root).compare(old, new, ""))
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    kind: Kind
+    """`takes_old`: whoever goes by the new schema gets what was made by the old one; `gives_new`: the other way round."""
+
+    takes_old: bool
+    gives_new: bool
     old_root: Schema
     new_root: Schema
 
@@ -34,6 +38,8 @@ class _Comparison:
         old, new = _resolved(old, self.old_root), _resolved(new, self.new_root)
         for name in sorted((old.keys() | new.keys()) - _UNDERSTOOD):
             yield f"{path or '.'} has the keyword {name}, which can not be compared"
+        if old.get("default") != new.get("default"):
+            yield f"{path or '.'} has another default"
         if "anyOf" in old or "anyOf" in new:
             yield from self._alternatives(old, new, path)
             return
@@ -49,36 +55,29 @@ class _Comparison:
 
     def _alternatives(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
         olds, news = old.get("anyOf", [old]), new.get("anyOf", [new])
-        for alternative in olds:
-            problems = [list(self.compare(alternative, other, path)) for other in news]
-            if all(problems):
-                yield from min(problems, key=len)
-        if self.kind == "event":
-            for alternative in news:
-                if all(list(self.compare(other, alternative, path)) for other in olds):
-                    yield f"{path or '.'} may be something that it never was"
-        if old.get("default") != new.get("default"):
-            yield f"{path or '.'} has another default"
+        found = [[list(self.compare(before, after, path)) for after in news] for before in olds]
+        if self.takes_old:
+            yield from (min(problems, key=len)[0] for problems in found if all(problems))
+        if self.gives_new:
+            for problems in zip(*found, strict=True):
+                if all(problems):
+                    yield f"{path or '.'} may be something that it never was: {min(problems, key=len)[0]}"
 
     def _values(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
         before, after = _allowed(old), _allowed(new)
-        if after is not None and (before is None or not before <= after):
+        if self.takes_old and after is not None and (before is None or not before <= after):
             yield f"{path or '.'} is narrowed to {sorted(after)}"
-        if self.kind == "event" and before is not None and (after is None or not after <= before):
+        if self.gives_new and before is not None and (after is None or not after <= before):
             yield f"{path or '.'} is widened beyond {sorted(before)}"
 
     def _bounds(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
-        for name in (*_AT_LEAST, *_AT_MOST):
+        for name in (*_AT_LEAST, *_AT_MOST, *_FORMS):
             before, after = old.get(name), new.get(name)
             if before == after:
                 continue
-            tighter = before is None or (after is not None and (after > before if name in _AT_LEAST else after < before))
-            if self.kind == "event" or tighter:
-                yield f"{path or '.'} had {name} {before} and has {after}"
-        for name in _EXACTLY:
-            before, after = old.get(name), new.get(name)
-            loosened = after is None and name != "default" and self.kind == "command"
-            if before != after and not loosened:
+            is_tighter = before is None or (after is not None and _is_tighter(name, before, after))
+            is_looser = after is None or (before is not None and (name in _FORMS or not is_tighter))
+            if (self.takes_old and is_tighter) or (self.gives_new and is_looser):
                 yield f"{path or '.'} had {name} {before} and has {after}"
 
     def _fields(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
@@ -88,14 +87,21 @@ class _Comparison:
         for name in sorted(before.keys() & after.keys()):
             yield from self.compare(before[name], after[name], f"{path}.{name}")
         needed, had = set(new.get("required", [])), set(old.get("required", []))
-        yield from (f"{path}.{name} is newly required" for name in sorted(needed - had))
-        if self.kind == "event":
+        if self.takes_old:
+            yield from (f"{path}.{name} is newly required" for name in sorted(needed - had))
+        if self.gives_new:
             yield from (f"{path}.{name} is no longer always there" for name in sorted((had - needed) & after.keys()))
         others, other = old.get("additionalProperties", True), new.get("additionalProperties", True)
         if isinstance(others, dict) and isinstance(other, dict):
             yield from self.compare(others, other, f"{path}.*")
-        elif others != other and not (self.kind == "command" and other is True):
+        elif others != other and not (other is True and not self.gives_new) and not (others is True and not self.takes_old):
             yield f"{path or '.'} takes other fields differently"
+
+
+def _is_tighter(name: str, before: Any, after: Any) -> bool:
+    if name in _FORMS:
+        return True
+    return bool(after > before if name in _AT_LEAST else after < before)
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:

@@ -3,12 +3,14 @@
 import copy
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from events.schemas import campaign_state_schema, command_schemas, event_schemas
+from services.api.openapi import openapi
 from tests.schemas.compatibility import Kind, breaks
+from tests.schemas.operations import broken_operations
 
 FROZEN = Path(__file__).parent / "frozen"
 """By release, the schemas that it was published with; never edited once it is out. A new release adds its own folder."""
@@ -24,6 +26,7 @@ PLANTED: dict[str, Any] = {
         "parts": {"type": "integer", "default": 0},
         "contacts": {"type": "array", "items": {"$ref": "#/$defs/Part"}},
         "note": {"type": "string"},
+        "code": {"type": "string", "pattern": "^a"},
     },
     "required": ["name"],
     "$defs": {"Part": _PART},
@@ -48,24 +51,27 @@ def frozen(release: str, folder: str) -> dict[str, Any]:
     return {path.stem: json.loads(path.read_text()) for path in (FROZEN / release / folder).glob("*.json")}
 
 
-BREAKS_BOTH = {
+BREAKS_EVERYONE = {
     "a removed field": ("properties/note", ...),
     "a retyped field": ("properties/note", {"type": "integer"}),
     "a field that became an object": ("properties/note", {"$ref": "#/$defs/Part"}),
+    "another default": ("properties/parts/default", 1),
+    "a removed field of a part": ("$defs/Part/properties/number", ...),
+    "a retyped field of a part": ("$defs/Part/properties/number/type", "integer"),
+    "another pattern": ("properties/code/pattern", "^b"),
+    "a keyword that nobody compares": ("not", {"type": "string"}),
+}
+BREAKS_WHAT_WAS_WRITTEN = {
     "a newly required field": ("required", ["name", "note"]),
     "a narrowed enum": ("properties/status/enum", ["ended"]),
     "an enum where any text was": ("properties/name/enum", ["Spring"]),
     "a shorter text": ("properties/name/maxLength", 39),
     "a new pattern": ("properties/note/pattern", "^a"),
     "a higher bound within an alternative": ("properties/limit/anyOf/0/minimum", 2),
-    "an alternative taken away": ("properties/limit", {"type": "null"}),
-    "another default": ("properties/parts/default", 1),
-    "a removed field of a part": ("$defs/Part/properties/number", ...),
-    "a retyped field of a part": ("$defs/Part/properties/number/type", "integer"),
+    "an alternative taken away": ("properties/limit/anyOf", [{"type": "null"}]),
     "fields refused that were passed over": ("additionalProperties", False),
-    "a keyword that nobody compares": ("not", {"type": "string"}),
 }
-BREAKS_EVENTS_ONLY = {
+BREAKS_READERS = {
     "a field no longer always there": ("required", []),
     "a widened enum": ("properties/status/enum", ["ended", "cancelled", "archived"]),
     "an enum that became any text": ("properties/status/enum", ...),
@@ -79,19 +85,30 @@ BREAKS_NOTHING = {
 }
 
 
-@pytest.mark.parametrize("kind", ["command", "event"])
-@pytest.mark.parametrize("change", BREAKS_BOTH.values(), ids=BREAKS_BOTH)
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("change", BREAKS_EVERYONE.values(), ids=BREAKS_EVERYONE)
 def test_a_change_that_breaks_everyone_is_found(change: tuple[str, Any], kind: Kind) -> None:
     assert breaks(PLANTED, changed(*change), kind)
 
 
-@pytest.mark.parametrize("change", BREAKS_EVENTS_ONLY.values(), ids=BREAKS_EVENTS_ONLY)
-def test_a_change_that_breaks_readers_is_found_on_events_and_fine_on_commands(change: tuple[str, Any]) -> None:
+@pytest.mark.parametrize("change", BREAKS_WHAT_WAS_WRITTEN.values(), ids=BREAKS_WHAT_WAS_WRITTEN)
+def test_a_change_that_refuses_what_was_written_is_found_on_commands_and_events(change: tuple[str, Any]) -> None:
+    assert breaks(PLANTED, changed(*change), "command")
     assert breaks(PLANTED, changed(*change), "event")
+    assert breaks(PLANTED, changed(*change), "answer") == []
+
+
+@pytest.mark.parametrize("change", BREAKS_READERS.values(), ids=BREAKS_READERS)
+def test_a_change_that_breaks_readers_is_found_on_events_and_answers(change: tuple[str, Any]) -> None:
+    assert breaks(PLANTED, changed(*change), "event")
+    assert breaks(PLANTED, changed(*change), "answer")
     assert breaks(PLANTED, changed(*change), "command") == []
 
 
-@pytest.mark.parametrize("kind", ["command", "event"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("change", BREAKS_NOTHING.values(), ids=BREAKS_NOTHING)
 def test_a_change_that_adds_is_fine(change: tuple[str, Any], kind: Kind) -> None:
     assert breaks(PLANTED, changed(*change), kind) == []
@@ -122,6 +139,38 @@ def test_consumers_of_every_release_still_read_the_events(release: str) -> None:
 def test_consumers_of_every_release_still_read_the_state_of_a_campaign(release: str) -> None:
     old = json.loads((FROZEN / release / "campaign-state.json").read_text())
     assert breaks(old, campaign_state_schema(), "event") == []
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_clients_of_every_release_still_work(release: str) -> None:
+    old, new = json.loads((FROZEN / release / "openapi.json").read_text()), openapi()
+    assert broken_operations(old, new) == []
+
+
+def test_a_change_that_breaks_clients_is_found() -> None:
+    get, post = ("paths", "/campaign", "get"), ("paths", "/campaign", "post")
+    for path, value in (
+        (("paths", "/call"), ...),
+        (get, ...),
+        ((*get, "parameters", 0), ...),
+        ((*get, "parameters", 0, "required"), True),
+        ((*get, "parameters", 1, "schema", "enum"), ["ended"]),
+        ((*get, "responses", "200"), ...),
+        ((*post, "requestBody", "content", "application/json"), ...),
+        (("components", "schemas", "CampaignDraft", "required"), ["name", "assistantId"]),
+        (("components", "schemas", "CampaignDraft", "properties", "name"), ...),
+        (("components", "schemas", "Campaign", "properties", "calls"), ...),
+        (("components", "schemas", "Campaign", "required"), []),
+    ):
+        new = openapi()
+        target: Any = new
+        for part in path[:-1]:
+            target = target[part]
+        if value is ...:
+            del target[path[-1]]
+        else:
+            target[path[-1]] = value
+        assert broken_operations(openapi(), new), path
 
 
 def test_every_type_is_frozen_with_the_newest_release() -> None:

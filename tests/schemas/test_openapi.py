@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.api.generations import V2
+from services.api.generations import V1, V2, Generation
 from services.api.openapi import openapi
 from tests.api.service import Service
 
@@ -78,3 +78,10 @@ def test_the_contracts_parameters_are_told() -> None:
         assert {parameter["name"] for parameter in operations()["GET", path]["parameters"]} == expected
     contacts = operations()["GET", "/v2/campaign/{id}/contacts"]["parameters"]
     assert {parameter["name"] for parameter in contacts} == {"id", "status", "limit", "sortBy", "page"}
+
+
+@pytest.mark.parametrize("generation", [V1, V2])
+def test_the_examples_are_taken_as_they_are(generation: Generation) -> None:
+    collection, item = openapi()["paths"][generation.prefix], openapi()["paths"][f"{generation.prefix}/{{id}}"]
+    assert generation.draft(collection["post"]["requestBody"]["content"]["application/json"]["example"]).contact_count == 1
+    assert generation.edit(item["patch"]["requestBody"]["content"]["application/json"]["example"]).name == "Summer"
