@@ -57,6 +57,7 @@ def settings(kafka: str, tmp_path: Path) -> Settings:
         engine_port=free_port(),
         projector_port=free_port(),
         dialer_port=free_port(),
+        notifier_port=free_port(),
         simulator_port=free_port(),
     )
 

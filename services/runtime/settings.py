@@ -33,12 +33,15 @@ class Settings(BaseSettings):
     """The read model; empty means SQLite in `data_dir`."""
     callback_secret: str = ""
     """The key that authenticates providers' callbacks; empty means one drawn once and kept in `data_dir`."""
+    webhook_allowed_private_hosts: str = ""
+    """Hosts, comma-separated as `name` or `name:port`, that customers' URLs may name though their address is private; for development."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     host: str = "127.0.0.1"
     api_port: Port = 8080
     engine_port: Port = 8081
     projector_port: Port = 8082
     dialer_port: Port = 8083
+    notifier_port: Port = 8084
     simulator_port: Port = 8090
 
     @field_validator("database_url")

@@ -14,7 +14,11 @@ from services.runtime.kafka import client_options, make_consumer
 from services.runtime.settings import Settings
 
 _VISIBLE_SECONDS = 30.0
-GROUPS: dict[str, tuple[Topic, ...]] = {"engine": (CAMPAIGN_COMMANDS, CALL_COMMANDS), "dialer": (CAMPAIGN_EVENTS,)}
+GROUPS: dict[str, tuple[Topic, ...]] = {
+    "engine": (CAMPAIGN_COMMANDS, CALL_COMMANDS),
+    "dialer": (CAMPAIGN_EVENTS,),
+    "notifier": (CAMPAIGN_EVENTS,),
+}
 """The consumer groups whose place is kept in Kafka, and what they read."""
 
 

@@ -25,6 +25,7 @@ def shared_stack(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         engine_port=free_port(),
         projector_port=free_port(),
         dialer_port=free_port(),
+        notifier_port=free_port(),
         simulator_port=free_port(),
     )
     limits = {"ORG_CONCURRENCY_LIMIT": "200", "ORG_CONCURRENCY_LIMITS": '{"limited": 5}'}

@@ -1,0 +1,1 @@
+"""The notifier: tells customers' servers what became of their campaigns and contacts."""

@@ -1,0 +1,95 @@
+"""Owns how the notifier is wired, and the order in which it starts and stops."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from events.topics import CAMPAIGN_EVENTS
+from projections.store.engine import open_database
+from services.notifier.delivering import Bounds, Deliverer
+from services.notifier.intake import Intake
+from services.notifier.log_reading import LogReader
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.outbox import Outbox
+from services.notifier.own_store import ensure_own_schema
+from services.notifier.sending import HttpWebhooks
+from services.notifier.settings import NotifierSettings
+from services.notifier.signing import org_secret
+from services.runtime.clock import Clock
+from services.runtime.errors import StartupError
+from services.runtime.health import Health, serve_health
+from services.runtime.kafka import make_consumer
+from services.runtime.letting_go import let_go
+from services.runtime.process import until_stopped_or_failed
+from services.runtime.url_guard import AllowedHosts, guarded_session
+
+GROUP = "notifier"
+_LOOKUPS_AT_ONCE = 64
+
+
+@asynccontextmanager
+async def own_store(settings: NotifierSettings) -> AsyncIterator[AsyncEngine]:
+    """The notifier's own database, its tables made; raises `StartupError` where it can not be opened."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = open_database(settings.own_store_url())
+    try:
+        try:
+            await ensure_own_schema(database)
+        except (SQLAlchemyError, OSError) as error:
+            raise StartupError("the notifier's own database can not be opened: see DATA_DIR and DATABASE_URL") from error
+        yield database
+    finally:
+        await database.dispose()
+
+
+async def run_notifier(settings: NotifierSettings, clock: Clock, stop: asyncio.Event) -> None:
+    """Notify until `stop`, then let go cleanly; raises what ended a part of it."""
+    # the system's resolver blocks a thread for each lookup, and a slow name server must not hold up the others
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_LOOKUPS_AT_ONCE))
+    health, key = Health(), settings.webhook_key()
+    metrics = NotifierMetrics(health.registry)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(own_store(settings))
+        http = await stack.enter_async_context(guarded_session(AllowedHosts.parse(settings.webhook_allowed_private_hosts)))
+        outbox = Outbox(database)
+        stack.push_async_callback((await serve_health(health, settings.host, settings.notifier_port)).cleanup)
+        consumer = make_consumer(settings, group_id=settings.group_id(GROUP), group_instance_id=_instance_id(settings))
+        stack.push_async_callback(let_go, consumer)
+        deliverer = Deliverer(
+            outbox=outbox,
+            webhooks=HttpWebhooks(http, clock, lambda org_id: org_secret(key, org_id)),
+            clock=clock,
+            bounds=Bounds(settings.notifier_max_in_flight, settings.notifier_max_in_flight_per_receiver, settings.webhook_retry_seconds),
+            partitions=lambda: reader.partitions(),
+            metrics=metrics,
+        )
+        stack.push_async_callback(deliverer.close, settings.notifier_stop_seconds)
+        reader = LogReader(consumer, Intake(database), clock, settings.webhook_retry_seconds, deliverer.wake, metrics)
+        _add_checks(health, reader, outbox)
+        consumer.subscribe([settings.topic_name(CAMPAIGN_EVENTS)], listener=reader)
+        await consumer.start()
+        await until_stopped_or_failed(stop, reader.run(), deliverer.run())
+
+
+def _instance_id(settings: NotifierSettings) -> str:
+    """Names this place in the group (KIP-345): who is started again after a kill takes its partitions back at once."""
+    return f"{settings.group_id(GROUP)}-{socket.gethostname()}-{settings.notifier_port}"
+
+
+def _add_checks(health: Health, reader: LogReader, outbox: Outbox) -> None:
+    async def has_a_place() -> str | None:
+        return None if reader.is_placed else "the group has given no assignment yet"
+
+    async def own_store_answers() -> str | None:
+        try:
+            await outbox.lanes(0)
+        except (SQLAlchemyError, OSError):
+            return "does not answer"
+        return None
+
+    health.checks.update({"group": has_a_place, "own store": own_store_answers})

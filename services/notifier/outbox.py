@@ -1,0 +1,126 @@
+"""Owns the outbox as the deliverer and a person see it: what is due for whom, what became of it, what is dead."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import RowMapping, bindparam, delete, select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from projections.store.engine import reading, writing
+from services.notifier.own_store import campaigns, outbox
+
+_LANES = text(
+    """
+    WITH RECURSIVE lanes(receiver) AS (
+        SELECT min(receiver) FROM notifier_outbox WHERE partition = :partition AND NOT dead
+        UNION ALL
+        SELECT (SELECT min(receiver) FROM notifier_outbox WHERE partition = :partition AND NOT dead AND receiver > lanes.receiver)
+        FROM lanes WHERE lanes.receiver IS NOT NULL
+    )
+    SELECT receiver, (
+        SELECT min(next_at) FROM notifier_outbox o WHERE o.partition = :partition AND NOT o.dead AND o.receiver = lanes.receiver
+    ) FROM lanes WHERE receiver IS NOT NULL
+    """
+)
+"""One step through the index for each receiver, however many messages wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that is due, and the server it goes to. `enqueued_at` in seconds since 1970."""
+
+    id: str
+    org_id: str
+    campaign_id: str
+    sequence: int
+    name: str
+    body: bytes
+    server: dict[str, Any]
+    failures: int
+    enqueued_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt that was not taken. `next_at` in seconds since 1970; `None`: the message is dead. `error` holds nothing of the answer."""
+
+    id: str
+    failures: int
+    next_at: float | None
+    error: str
+
+
+class Outbox:
+    """The half of the store that is sent from."""
+
+    def __init__(self, database: AsyncEngine) -> None:
+        self._database = database
+
+    async def lanes(self, partition: int) -> dict[str, float]:
+        """When the first message is due for each receiver that has one waiting."""
+        async with reading(self._database) as connection:
+            return {row[0]: row[1] for row in await connection.execute(_LANES, {"partition": partition})}
+
+    async def due(self, partition: int, receiver: str, now: float, limit: int) -> list[Delivery]:
+        """The receiver's messages that are due, those first that have waited longest, then in the campaign's order."""
+        asked = (
+            select(outbox, campaigns.c.server)
+            .join(campaigns, campaigns.c.id == outbox.c.campaign_id)
+            .where(outbox.c.partition == partition, outbox.c.dead.is_(False), outbox.c.receiver == receiver, outbox.c.next_at <= now)
+            .order_by(outbox.c.next_at, outbox.c.sequence)
+            .limit(limit)
+        )
+        async with reading(self._database) as connection:
+            return [_delivery(row) for row in (await connection.execute(asked)).mappings()]
+
+    async def settle(self, taken: Sequence[str], failed: Sequence[Failed]) -> None:
+        """Forget what was taken and keep what failed, in one transaction; idempotent."""
+        again = [
+            {
+                "settled_id": failure.id,
+                "failures": failure.failures,
+                "next_at": failure.next_at or 0.0,
+                "dead": failure.next_at is None,
+                "last_error": failure.error,
+            }
+            for failure in failed
+        ]
+        async with writing(self._database) as connection:
+            if taken:
+                await connection.execute(delete(outbox).where(outbox.c.id.in_(taken)))
+            if again:
+                await connection.execute(update(outbox).where(outbox.c.id == bindparam("settled_id")), again)
+
+    async def dead(self, org_id: str | None = None) -> list[RowMapping]:
+        """What was given up, oldest first."""
+        asked = select(outbox).where(outbox.c.dead.is_(True)).order_by(outbox.c.enqueued_at, outbox.c.campaign_id, outbox.c.sequence)
+        if org_id is not None:
+            asked = asked.where(outbox.c.org_id == org_id)
+        async with reading(self._database) as connection:
+            return list((await connection.execute(asked)).mappings())
+
+    async def replay(self, now: float, ids: Sequence[str] | None = None, org_id: str | None = None) -> int:
+        """Let the dead be sent as if they were new, all of them unless ids or an org are given; how many there were. Ids stay."""
+        asked = update(outbox).where(outbox.c.dead.is_(True)).values(dead=False, failures=0, next_at=now, enqueued_at=now, last_error=None)
+        if ids is not None:
+            asked = asked.where(outbox.c.id.in_(ids))
+        if org_id is not None:
+            asked = asked.where(outbox.c.org_id == org_id)
+        async with writing(self._database) as connection:
+            return (await connection.execute(asked)).rowcount
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(
+        id=row["id"],
+        org_id=row["org_id"],
+        campaign_id=row["campaign_id"],
+        sequence=row["sequence"],
+        name=row["name"],
+        body=row["body"],
+        server=orjson.loads(row["server"]),
+        failures=row["failures"],
+        enqueued_at=row["enqueued_at"],
+    )
