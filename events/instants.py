@@ -17,7 +17,7 @@ def to_millisecond(instant: datetime) -> datetime:
 
 def iso(instant: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and `Z`; sorts as text exactly as the instants sort."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def parse_instant(text: str) -> datetime:
