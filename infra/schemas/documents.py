@@ -11,6 +11,7 @@ from events.schemas import campaign_state_schema, command_schemas, event_schemas
 from infra.schemas.asyncapi import asyncapi
 
 STATE_FILE = "campaign-state.json"
+_ROOT = Path(__file__).parents[2]
 _API_DOCUMENT = (sys.executable, "-m", "services.api", "openapi")
 
 
@@ -46,4 +47,4 @@ def write(folder: Path, files: Mapping[str, str]) -> list[str]:
 
 def _openapi() -> Any:
     """Asked of the API's own process, since nothing outside a service imports it."""
-    return json.loads(subprocess.run(_API_DOCUMENT, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(_API_DOCUMENT, cwd=_ROOT, check=True, capture_output=True, text=True).stdout)
