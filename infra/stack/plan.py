@@ -10,7 +10,7 @@ from infra.stack.child import Child
 from infra.stack.errors import StackError
 from services.runtime.settings import Port, Settings
 
-SERVICES = ("simulator", "engine", "projector", "dialer", "api")
+SERVICES = ("simulator", "engine", "projector", "dialer", "notifier", "api")
 """In the order of starting; they are stopped the other way round."""
 BROKER_DIRECTORY = Path(".kafka/broker")
 

@@ -27,6 +27,7 @@ from services.runtime.health import Health, serve_health
 from services.runtime.kafka import make_consumer, make_producer
 from services.runtime.letting_go import let_go
 from services.runtime.process import until_stopped_or_failed
+from services.runtime.url_guard import AllowedHosts, guarded_session
 
 GROUP = "dialer"
 _PREDIAL_CONNECTIONS = 1_000
@@ -55,13 +56,14 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         stack.push_async_callback(commands.stop)
         await commands.start()
         base, key = settings.callback_base(), settings.callback_key()
+        customers = AllowedHosts.parse(settings.webhook_allowed_private_hosts)
         dispatcher = Dispatcher(
             claimant=secrets.token_urlsafe(16),
             limits=Limits(settings.claim_valid_seconds, settings.dialer_max_in_flight),
             clock=clock,
             commands=commands,
             tasks=tasks,
-            predial=HttpPredial(await stack.enter_async_context(_session(_PREDIAL_CONNECTIONS)), clock),
+            predial=HttpPredial(await stack.enter_async_context(guarded_session(customers, _PREDIAL_CONNECTIONS)), clock),
             provider=provider,
             callback_url_of=lambda task, attempt: callback_url(base, key, task.org_id, task.campaign_id, task.call_id, attempt),
             new_id=_new_id,

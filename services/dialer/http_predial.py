@@ -13,6 +13,7 @@ from events.instants import iso
 from projections.dial_task.task import DialTask
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
 from services.runtime.clock import Clock
+from services.runtime.url_guard import AddressRefusedError
 
 DEFAULT_TIMEOUT_SECONDS = 20.0
 _LARGEST_ANSWER_BYTES = 64 * 1024
@@ -51,6 +52,8 @@ class HttpPredial:
                 return verdict_of(await _content(response)), response.status
         except TimeoutError:
             return PredialFailed(f"no answer within {server.timeout_seconds or DEFAULT_TIMEOUT_SECONDS:g} seconds"), None
+        except AddressRefusedError as error:
+            return PredialFailed(str(error)), None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return PredialFailed(f"could not be asked: {type(error).__name__}"), None
 

@@ -15,6 +15,7 @@ from infra.kafka.broker import free_port
 from services.dialer.http_predial import HttpPredial, retry_delay_seconds
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
 from services.runtime.clock import SystemClock
+from services.runtime.url_guard import AllowedHosts, guarded_session
 from tests.dialer.given import CAMPAIGN, call_id, task
 
 Answer = tuple[int, bytes]
@@ -134,6 +135,13 @@ async def test_a_server_that_can_not_be_asked_so_is_a_failure_and_no_fault(
     customer: CustomerServer, ask: Callable[..., Any], server: dict[str, Any]
 ) -> None:
     assert isinstance(await ask(customer.url, **server), PredialFailed)
+
+
+async def test_a_server_in_our_own_network_is_not_asked(customer: CustomerServer) -> None:
+    async with guarded_session(AllowedHosts()) as http:
+        verdict = await HttpPredial(http, SystemClock()).ask(task(predial_plan={}, server={"url": customer.url}))
+    assert verdict == PredialFailed("leads to an address that is not public")
+    assert customer.asked == []
 
 
 def test_delays_are_fixed_or_double() -> None:
