@@ -14,6 +14,7 @@ from events.ids import is_uuid
 from events.instants import iso
 from events.upcasting import UPCASTERS, Upcaster, upcast
 from events.validation import messages_of
+from events.wire import MAX_DEPTH, is_deeper_than
 
 _EVENT_ATTRIBUTES = ("id", "source", "type", "orgid", "time")
 
@@ -43,6 +44,8 @@ def decode_command_data(envelope: Envelope) -> Command:
     model = COMMANDS.get(envelope.type)
     if model is None:
         raise UnknownTypeError([f"type {envelope.type} is unknown; known are {', '.join(COMMANDS)}"])
+    if is_deeper_than(envelope.data, MAX_DEPTH):
+        raise InvalidDataError([f"data must be nested at most {MAX_DEPTH} deep"])
     messages = _address_rules(envelope, model)
     try:
         data = model.model_validate(envelope.data)

@@ -7,6 +7,8 @@ from pydantic_core import ErrorDetails
 
 MAX_MESSAGES = 100
 
+_LONGEST_PATH = 500
+
 _PHRASES = {
     "missing": "is required",
     "string_type": "must be a string",
@@ -38,7 +40,7 @@ def messages_of(error: ValidationError) -> list[str]:
 
 
 def _messages(detail: ErrorDetails) -> list[str]:
-    path = ".".join(str(part) for part in detail["loc"])
+    path = ".".join(str(part) for part in detail["loc"])[:_LONGEST_PATH]
     context: dict[str, Any] = detail.get("ctx", {})
     if detail["type"] == "rules":
         return [f"{path}.{rule}" if path and rule[0].islower() and " " in rule else rule for rule in context["messages"]]

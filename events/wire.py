@@ -17,6 +17,26 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
+MAX_DEPTH = 200
+"""How deep a command's data may be nested: what is encoded again must stay under the encoder's own limit of 254."""
+
+
+def is_deeper_than(value: Any, most: int) -> bool:
+    """Whether objects and arrays are nested more than `most` deep; looks level by level, so that depth itself does no harm."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

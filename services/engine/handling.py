@@ -8,8 +8,9 @@ from datetime import datetime
 
 from events.codec import decode_command_data, decode_command_envelope, encode_event
 from events.commands import COMMANDS
-from events.envelope import Command, Envelope, Event
-from events.errors import DecodeError, InvalidDataError, UndecodableError
+from events.envelope import Envelope, Event
+from events.errors import DecodeError, UndecodableError
+from events.facts import RejectionReason
 from services.engine.decider.advance import advance
 from services.engine.decider.decide import decide, reject
 from services.engine.decider.evolve import evolve
@@ -23,6 +24,16 @@ _ENOUGH_EVENTS = 900
 """A command may become some 4,000 events, so none is taken on top of more than this."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one record becomes; `encoded` are the events as they go to the log."""
+
+    events: list[Event] = field(default_factory=list)
+    encoded: list[tuple[bytes, bytes]] = field(default_factory=list)
+    dead: DeadLetter | None = None
+    forwarded_under: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -45,60 +56,65 @@ class Handler:
         batch = Batch()
         while self.waiting and len(batch.events) < _ENOUGH_EVENTS:
             record = self.waiting[0]
+            alone = self._suspect is record
             try:
-                events = self._handle(record, batch, now)
+                answer = self._answer(record, now)
             except Exception:
-                _log.exception("deciding failed", extra={"action": "decide", "topic": record.topic.name, "offset": record.offset})
-                if self._suspect is not record and batch:
+                _log.exception("handling failed", extra={"action": "handle", "topic": record.topic.name, "offset": record.offset})
+                if not alone:
+                    # tried once more alone, in the next batch
                     self._suspect = record
-                    break
-                if self._suspect is not record:
-                    self._suspect = record
+                    if batch:
+                        return batch
                     continue
-                events = self._give_up(record, batch, now)
-            for event in events:
-                evolve(self.state, event)
-            self._write(batch, events)
-            batch.positions[record.topic] = record.offset + 1
-            self.waiting.popleft()
-            if self._suspect is record:
+                answer = self._give_up(record, now)
+            self._take(record, answer, batch)
+            if alone:
                 self._suspect = None
                 break
-        self._write(batch, advance(self.state, now, self.policy, MAX_EVENTS - len(batch.events)))
+        due = advance(self.state, now, self.policy, MAX_EVENTS - len(batch.events))
+        batch.events += self._encoded(due)
         return batch
 
-    def _write(self, batch: Batch, events: list[Event]) -> None:
-        batch.events += [(event.org_id.encode(), encode_event(event, self.event_id())) for event in events]
+    def _take(self, record: CommandRecord, answer: _Answer, batch: Batch) -> None:
+        for event in answer.events:
+            evolve(self.state, event)
+        batch.events += answer.encoded
+        if answer.dead is not None:
+            batch.dead.append(answer.dead)
+        if answer.forwarded_under is not None:
+            batch.forwarded.append((record, answer.forwarded_under))
+        batch.positions[record.topic] = record.offset + 1
+        self.waiting.popleft()
 
-    def _handle(self, record: CommandRecord, batch: Batch, now: datetime) -> list[Event]:
+    def _encoded(self, events: list[Event]) -> list[tuple[bytes, bytes]]:
+        return [(event.org_id.encode(), encode_event(event, self.event_id())) for event in events]
+
+    def _answer(self, record: CommandRecord, now: datetime) -> _Answer:
+        """All that can fail on a command, and nothing that changes the state."""
         try:
             envelope = decode_command_envelope(record.value)
         except UndecodableError as error:
-            batch.dead.append(DeadLetter(record, str(error)))
-            return []
+            return _Answer(dead=DeadLetter(record, str(error)))
         if not self.owns(envelope.orgid):
-            batch.forwarded.append((record, envelope.orgid.encode()))
-            return []
+            return _Answer(forwarded_under=envelope.orgid.encode())
         try:
             command = decode_command_data(envelope)
         except DecodeError as error:
-            batch.dead.append(DeadLetter(record, str(error)))
-            return self._reject_invalid(envelope, error, now)
-        return decide(self.state, command, now, self.policy)
+            events = self._rejection(envelope, "invalid", error.messages, now)
+            return _Answer(events, self._encoded(events), DeadLetter(record, str(error)))
+        events = decide(self.state, command, now, self.policy)
+        return _Answer(events, self._encoded(events))
 
-    def _reject_invalid(self, envelope: Envelope, error: DecodeError, now: datetime) -> list[Event]:
+    def _rejection(self, envelope: Envelope, reason: RejectionReason, messages: list[str], now: datetime) -> list[Event]:
+        """The rejection of a user's command, unless its id was answered before; our services are told nothing."""
         model = COMMANDS.get(envelope.type)
-        if model is not None and not model.from_user:
+        if (model is not None and not model.from_user) or (envelope.orgid, envelope.id) in self.state.handled:
             return []
-        if (envelope.orgid, envelope.id) in self.state.handled:
-            return []
-        messages = error.messages if isinstance(error, InvalidDataError) else [str(error)]
-        return [reject(envelope.orgid, envelope.id, envelope.type, envelope.subject, now, "invalid", messages)]
+        return [reject(envelope.orgid, envelope.id, envelope.type, envelope.subject, now, reason, messages)]
 
-    def _give_up(self, record: CommandRecord, batch: Batch, now: datetime) -> list[Event]:
-        batch.dead.append(DeadLetter(record, "internal-error: deciding on this command failed twice"))
-        command: Command = decode_command_data(decode_command_envelope(record.value))
-        if not command.data.from_user:
-            return []
-        message = "deciding on this command failed twice; it stands on the dead-letter topic"
-        return [reject(command.org_id, command.id, command.data.type_name, command.campaign_id, now, "internal-error", [message])]
+    def _give_up(self, record: CommandRecord, now: datetime) -> _Answer:
+        dead = DeadLetter(record, "internal-error: handling this command failed twice")
+        message = "handling this command failed twice; it stands on the dead-letter topic"
+        events = self._rejection(decode_command_envelope(record.value), "internal-error", [message], now)
+        return _Answer(events, self._encoded(events), dead)

@@ -17,6 +17,9 @@ from services.engine.restore import state_of
 from services.runtime.clock import Clock
 
 MAX_RECORDS = 500
+_SHORTEST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 10.0
+"""Between take-overs, twice as long each time while none of them works for longer than this."""
 _LONGEST_WAIT_SECONDS = 0.25
 """An idle partition looks at the clock this often, so that a clock that is moved is noticed."""
 
@@ -45,10 +48,12 @@ class PartitionEngine:
         Raises `TakeOverError`, `FencedError` where the partition must not be written again before a new assignment, and
         `FoldError` where a decision contradicts the facts: a bug, which must not be tried again and again.
         """
+        pause_seconds = _SHORTEST_PAUSE_SECONDS
         try:
             while True:
                 handler = await self._take_over()
                 self.observer.ready(self.partition, True)
+                began = self.clock.monotonic()
                 try:
                     await self._handle(handler)
                 except (FencedError, FoldError):
@@ -56,6 +61,9 @@ class PartitionEngine:
                 except Exception:
                     _log.exception("transaction failed, taking over anew", extra={"action": "take-over", "partition": self.partition})
                     self.observer.ready(self.partition, False)
+                worked = self.clock.monotonic() - began > _LONGEST_PAUSE_SECONDS
+                pause_seconds = _SHORTEST_PAUSE_SECONDS if worked else min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+                await asyncio.sleep(pause_seconds)
         finally:
             self.observer.ready(self.partition, False)
             await self.log.close()

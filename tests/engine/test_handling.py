@@ -8,6 +8,7 @@ import pytest
 from events.codec import decode_event, encode_command
 from events.envelope import Command, Event
 from events.topics import CAMPAIGN_COMMANDS
+from services.engine import handling
 from services.engine.decider import decide as decide_module
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import PartitionState
@@ -120,6 +121,53 @@ def test_a_command_that_makes_deciding_fail_twice_is_dead_lettered_and_rejected(
     answered = {event.causation_id: names([event])[0] for batch in batches for event in decoded(batch) if event.causation_id}
     assert answered["bad"] == "CommandRejected"
     assert batches[-1].positions == {CAMPAIGN_COMMANDS: 3}
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("levels", [250, 254, 255, 300, 900])
+@pytest.mark.parametrize("field", ["variableValues", "model"])
+def test_a_command_that_is_nested_too_deeply_is_rejected_and_the_partition_goes_on(levels: int, field: str) -> None:
+    target = handler()
+    record = orjson.loads(creation("deep"))
+    text = orjson.dumps(record).replace(b'{"number":', b'{"assistantOverrides":{"%b":{"a":DEEP}},"number":' % field.encode())
+    feed(target, text.replace(b"DEEP", b"[" * levels + b"]" * levels), creation("b"))
+    events = [event for batch in all_batches(target) for event in decoded(batch)]
+    assert [names([event])[0] for event in events if event.causation_id == "deep"] == ["CommandRejected"]
+    assert "CampaignCreated" in names(events)
+
+
+def test_a_command_nested_as_deep_as_is_taken_becomes_fact() -> None:
+    target = handler()
+    record = orjson.loads(creation("deep"))
+    record["data"]["assistantOverrides"] = {"model": nested(190)}
+    feed(target, orjson.dumps(record))
+    assert names(decoded(target.batch(T0)))[0] == "CampaignCreated"
+
+
+@pytest.mark.parametrize("step", ["decode_command_data", "decide", "encode_event"])
+def test_whatever_step_fails_twice_the_command_is_given_up_and_the_partition_goes_on(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = getattr(handling, step)
+
+    def failing(*given: Any) -> Any:
+        if any(getattr(value, "id", getattr(value, "causation_id", None)) == "bad" for value in given):
+            if getattr(getattr(given[0], "data", None), "type_name", "") == "CommandRejected.v1":
+                return real(*given)
+            raise RecursionError("a bug")
+        return real(*given)
+
+    monkeypatch.setattr(handling, step, failing)
+    target = handler()
+    feed(target, creation("a"), creation("bad"), creation("c"))
+    batches = all_batches(target)
+    assert [letter.record.offset for batch in batches for letter in batch.dead] == [1]
+    answered = {event.causation_id: names([event])[0] for batch in batches for event in decoded(batch) if event.causation_id}
+    assert answered == {"a": "ContactsCompleted", "bad": "CommandRejected", "c": "ContactsCompleted"}
 
 
 def test_time_does_not_go_back_when_the_clock_does() -> None:
