@@ -48,7 +48,7 @@ def decode_command_data(envelope: Envelope) -> Command:
         raise InvalidDataError([f"data must be nested at most {MAX_DEPTH} deep"])
     messages = _address_rules(envelope, model)
     try:
-        data = model.model_validate(envelope.data)
+        data = model.model_validate(envelope.data, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InvalidDataError([*messages, *messages_of(error)]) from error
     if messages:

@@ -17,6 +17,8 @@ from events.instants import Instant
 from events.wire import Attempt, EndedReason, Identifier, Opaque, WholeNumber, Wire
 
 MAX_PARTS = 10_000
+MAX_ENTRIES = 1_000_000
+MAX_COST = 1_000_000
 
 
 class CommandData(Wire):
@@ -66,10 +68,10 @@ class AddContacts(CommandData):
 
     type_name = "AddContacts.v1"
 
-    part: Annotated[WholeNumber, Field(ge=0)]
+    part: Annotated[WholeNumber, Field(ge=0, le=MAX_PARTS)]
     customers: Annotated[list[Customer], Field(min_length=1)] | None = None
     dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
-    first_entry: Annotated[WholeNumber, Field(ge=0)] = 0
+    first_entry: Annotated[WholeNumber, Field(ge=0, le=MAX_ENTRIES)] = 0
 
     @model_validator(mode="after")
     def _rules(self) -> "AddContacts":
@@ -174,7 +176,7 @@ class ReportCall(CommandData):
     ended_reason: EndedReason | None = None
     started_at: Instant | None = None
     ended_at: Instant | None = None
-    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    cost: Annotated[float, Field(ge=0, le=MAX_COST, allow_inf_nan=False)] | None = None
     analysis: Opaque | None = None
     final: bool = False
 

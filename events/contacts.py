@@ -44,7 +44,7 @@ class Customer(Wire):
             if not _DIALABLE.fullmatch(self.number):
                 messages.append("number must hold letters and digits only, after an optional +")
         elif not _E164.fullmatch(self.number):
-            messages.append("number must be E.164: + and 2 to 15 digits, such as +14155551234")
+            messages.append("number must be E.164: + and 2 to 15 digits, the first not 0, such as +14155551234")
         for field, overrides in (("assistantOverrides", self.assistant_overrides), ("squadOverrides", self.squad_overrides)):
             messages += _variable_rules(field, overrides)
         if messages:

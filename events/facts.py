@@ -68,7 +68,7 @@ class CampaignStarted(Fact):
 
 
 class CampaignHeldBack(Fact):
-    """The org's limit holds a call of the campaign back for the first time; tried again until `retryUntil` (contract, "The hour")."""
+    """The org's limit begins to hold a call of the campaign back; tried again until `retryUntil` (contract, "Scheduling")."""
 
     type_name = "CampaignHeldBack.v1"
 

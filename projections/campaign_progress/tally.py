@@ -47,7 +47,7 @@ def tally(call: CallRow) -> Tally:
         ended and reason == VOICEMAIL,
         call.placed,
         ended and call.placed and was_conversation(reason, call.started_at is not None),
-        0 if call.cost is None else min(round(call.cost * 1_000_000), _MOST_MICROS),
+        0 if call.cost is None else round(min(call.cost * 1_000_000, _MOST_MICROS)),
     )
 
 

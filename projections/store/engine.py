@@ -21,7 +21,7 @@ def open_database(database_url: str, **options: Any) -> AsyncEngine:
     url = make_url(database_url)
     url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, **options)
+        return create_async_engine(url, hide_parameters=True, **options)
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}, **options)
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, text
+from sqlalchemy.exc import DBAPIError
 
 from projections.store.row_writing import upsert
 from projections.store.tables import LIVE, Tables, meta, outbox, tables_named
@@ -12,6 +13,7 @@ from projections.store.writer import Writer
 
 _PREFIX = "rebuild_"
 _GENERATION = "generation"
+_DEADLOCK = "40P01"
 
 
 async def fresh_tables(writer: Writer) -> Tables:
@@ -29,15 +31,22 @@ def _fresh_tables(connection: Connection) -> Tables:
 async def swap_in(writer: Writer, fresh: Tables, identity: Mapping[str, str]) -> bool:
     """Put the fresh tables in place of the live ones, with the identity of what they were folded from.
 
-    Changes nothing and says so where a partition of the live ones is ahead, unless those come from another log or fold. The
+    Changes nothing and says so where a partition of the live ones is ahead, unless those come from another log or fold, and
+    where a reader's locks stood in the way: then try again. The
     campaigns that the two do not show alike go to the outbox.
     """
-    return await writer.run(partial(_swap_in, fresh=fresh, identity=identity))
+    try:
+        return await writer.run(partial(_swap_in, fresh=fresh, identity=identity))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _DEADLOCK:
+            raise
+        return False
 
 
 def _swap_in(connection: Connection, fresh: Tables, identity: Mapping[str, str]) -> bool:
     if connection.dialect.name != "sqlite":
-        names = ", ".join(f'"{table.name}"' for table in LIVE.all)
+        # in the order in which a batch takes them, so that the two do not wait for each other
+        names = ", ".join(f'"{table.name}"' for table in sorted(LIVE.all, key=lambda table: table is not LIVE.offsets))
         connection.execute(text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
     stored = {row.name: row.value for row in connection.execute(select(meta))}
     is_same_log = all(stored.get(name, value) == value for name, value in identity.items())

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import orjson
-
-from events.commands import ReportCall
+from events.commands import MAX_COST, ReportCall
 from events.instants import parse_instant, to_millisecond
-from events.wire import without_nulls
+from events.wire import MAX_DEPTH, is_deeper_than
 
 _STATUSES: Mapping[str, Literal["ringing", "in-progress", "forwarding", "ended"]] = {
     "ringing": "ringing",
@@ -71,18 +69,14 @@ def _reason(value: Any) -> str | None:
 
 
 def _cost(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= MAX_COST:
         return None
     return float(value)
 
 
 def _analysis(value: Any) -> dict[str, Any] | None:
-    """Where it can be written again: what is nested too deeply can not."""
-    try:
-        orjson.dumps(without_nulls(value))
-    except (RecursionError, TypeError):
-        return None
-    return value if isinstance(value, dict) else None
+    """Unless it is nested so deeply that no command would be taken with it."""
+    return value if isinstance(value, dict) and not is_deeper_than(value, MAX_DEPTH - 1) else None
 
 
 def _instant(value: Any) -> datetime | None:

@@ -49,7 +49,7 @@ class Generation:
             value = {field: item for field, item in value.items() if field not in self.refused_fields}
         messages = [f"property {field} should not exist" for field in refused]
         try:
-            validated = model.model_validate(value)
+            validated = model.model_validate(value, by_alias=True, by_name=False)
         except ValidationError as error:
             raise InvalidRequestError([*messages, *messages_of(error)]) from error
         except (RecursionError, TypeError) as error:

@@ -25,6 +25,8 @@ from services.api.plans import Plan
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_OVER = frozenset({"ended", "cancelled", "archived"})
+_LOOK_AGAIN_SECONDS = 0.02
 NOT_ACCEPTED = "the log can not take the request now"
 NOT_KNOWN = "the outcome is not known yet; the same request, repeated, joins this one"
 
@@ -122,7 +124,18 @@ class Writer:
             return await self._answer_from_log(plan, outcome)
         if row is None:
             return Refused(NotFoundError(f"campaign {plan.campaign_id} does not exist"))
-        return Accepted(plan, row)
+        return Accepted(plan, row if plan.creates else await self._drained(plan, row))
+
+    async def _drained(self, plan: Plan, row: CampaignRow) -> CampaignRow:
+        """After a stop the pending calls end in pieces: the row when all have, or as it is after a while."""
+        try:
+            async with asyncio.timeout(self.patience_seconds):
+                while row.calls_scheduled and (row.deleted or row.status in _OVER):
+                    await self.freshness.clock.sleep(_LOOK_AGAIN_SECONDS)
+                    row = await self.read_model.campaign(plan.org_id, plan.campaign_id, deleted=True) or row
+        except (TimeoutError, ReadModelAwayError):
+            _log.warning("a stop is answered before all pending calls have ended", extra={"action": "answer-early"})
+        return row
 
     async def _answer_from_log(self, plan: Plan, outcome: Outcome) -> Accepted:
         """A creation's events begin with the first that names it; unless it was repeated, when they are older."""

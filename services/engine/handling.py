@@ -11,9 +11,11 @@ from events.commands import COMMANDS
 from events.envelope import Envelope, Event
 from events.errors import DecodeError, UndecodableError
 from events.facts import RejectionReason
+from events.ids import is_uuid
 from services.engine.decider.advance import advance
 from services.engine.decider.decide import decide, reject
 from services.engine.decider.evolve import evolve
+from services.engine.decider.outcomes import repeat_of
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import PartitionState
 from services.engine.ports import Batch, CommandRecord, DeadLetter
@@ -107,11 +109,15 @@ class Handler:
         return _Answer(events, self._encoded(events))
 
     def _rejection(self, envelope: Envelope, reason: RejectionReason, messages: list[str], now: datetime) -> list[Event]:
-        """The rejection of a user's command, unless its id was answered before; our services are told nothing."""
+        """The rejection of a user's command, or that its id was answered before; our services are told nothing."""
         model = COMMANDS.get(envelope.type)
-        if (model is not None and not model.from_user) or (envelope.orgid, envelope.id) in self.state.handled:
+        if model is not None and not model.from_user:
             return []
-        return [reject(envelope.orgid, envelope.id, envelope.type, envelope.subject, now, reason, messages)]
+        first = self.state.handled.get((envelope.orgid, envelope.id))
+        if first is not None:
+            return [repeat_of(envelope.orgid, envelope.id, envelope.type, now, first.type_name, first.at, first.campaign_id)]
+        campaign_id = envelope.subject if envelope.subject is not None and is_uuid(envelope.subject) else None
+        return [reject(envelope.orgid, envelope.id, envelope.type, campaign_id, now, reason, messages)]
 
     def _give_up(self, record: CommandRecord, now: datetime) -> _Answer:
         dead = DeadLetter(record, "internal-error: handling this command failed twice")

@@ -14,7 +14,6 @@ from services.runtime.clock import Clock
 from services.runtime.url_guard import AddressRefusedError
 
 DEFAULT_TIMEOUT_SECONDS = 20.0
-_LARGEST_ANSWER_BYTES = 64 * 1024
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-type"})
 
 
@@ -36,7 +35,10 @@ class Webhooks(Protocol):
 
 
 class HttpWebhooks:
-    """`Webhooks` by a signed POST to the campaign's `server.url`; a 2xx takes the message, redirects are not followed."""
+    """`Webhooks` by a signed POST to the campaign's `server.url`.
+
+    A 2xx takes the message, whatever its body, which is not read; redirects are not followed.
+    """
 
     def __init__(self, http: aiohttp.ClientSession, clock: Clock, secret_of: Callable[[str], str]) -> None:
         self._http = http
@@ -57,8 +59,10 @@ class HttpWebhooks:
             return Answer(error="server.url is no URL", plan=server.backoff_plan, hopeless=True)
         except TimeoutError:
             return Answer(error=f"no answer within {timeout_seconds:g} seconds", plan=server.backoff_plan)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             return Answer(error=f"could not be sent: {type(error).__name__}", plan=server.backoff_plan)
+        except ValueError:
+            return Answer(error="server.url or server.headers can not be sent", plan=server.backoff_plan, hopeless=True)
         if 200 <= status < 300:
             return Answer(status)
         return Answer(status, f"answered {status}", server.backoff_plan)
@@ -72,6 +76,4 @@ class HttpWebhooks:
         async with self._http.post(
             server.url or "", data=delivery.body, headers=headers, timeout=timeout, allow_redirects=False
         ) as response:
-            # the status alone counts; what little follows it is read so that the connection can be used again
-            await response.content.read(_LARGEST_ANSWER_BYTES)
             return response.status

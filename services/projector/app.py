@@ -56,6 +56,7 @@ class ProjectorApp(faust.App):  # type: ignore[misc]
             broker=[f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
             loop=asyncio.get_running_loop(),
             autodiscover=False,
+            datadir=settings.data_dir / "projector",
             web_enabled=False,
             topic_disable_leader=True,
             topic_allow_declare=False,

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidProducerEpoch, InvalidTxnState, KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError
 
 from events.topics import CAMPAIGN_STATE
 from projections.campaign_state.summary import summary
@@ -18,7 +18,6 @@ from services.runtime.clock import Clock
 from services.runtime.letting_go import let_go
 from services.runtime.settings import Settings
 
-_FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
 _MOST_SUMMARIES = 200
 """In one transaction; a campaign that changed many times meanwhile is sent once."""
 _ENVELOPE_BYTES = 1_024
@@ -48,7 +47,6 @@ class StatePublisher:
         self._clock = clock
         self._metrics = metrics
         self._owned: set[int] = set()
-        self._fenced: set[int] = set()
         self._dirty: set[int] = set()
         self._producers: dict[int, AIOKafkaProducer] = {}
         self._woken = asyncio.Event()
@@ -57,7 +55,6 @@ class StatePublisher:
         """From here on publish for these partitions only; what their outbox holds is sent first."""
         self._owned = set(partitions)
         self._dirty = set(partitions)
-        self._fenced.clear()
         self._woken.set()
 
     def wake(self, partition: int) -> None:
@@ -72,7 +69,7 @@ class StatePublisher:
                 await self._woken.wait()
                 self._woken.clear()
                 await self._let_go()
-                dirty, self._dirty = sorted(self._dirty & self._owned - self._fenced), set()
+                dirty, self._dirty = sorted(self._dirty & self._owned), set()
                 for partition in dirty:
                     if partition in self._owned:
                         await self._publish_partition(partition)
@@ -91,11 +88,8 @@ class StatePublisher:
             return
         try:
             await self._send(await self._producer(partition), partition, entries)
-        except _FENCED:
-            _log.warning("another process publishes the partition", extra={"action": "fenced", "partition": partition})
-            self._fenced.add(partition)
-            await self._drop(partition)
         except (KafkaError, OSError) as error:
+            # a fence too: the broker also fences a producer whose transaction it timed out, with no other owner about
             _log.warning("publishing failed, trying again: %s", error, extra={"action": "publish", "partition": partition})
             await self._drop(partition)
             self.wake(partition)

@@ -177,3 +177,26 @@ def test_time_does_not_go_back_when_the_clock_does() -> None:
     feed(target, creation("b"))
     later = decoded(target.batch(T0.replace(year=2029)))
     assert {event.at for event in later} == {T0}
+
+
+def test_a_repeated_id_whose_data_is_invalid_now_is_answered_by_naming_the_first() -> None:
+    target = handler()
+    feed(target, creation("a"))
+    target.batch(T0)
+    record = orjson.loads(creation("a"))
+    record["data"]["name"] = 7
+    feed(target, orjson.dumps(record))
+    batch = target.batch(T0)
+    assert names(decoded(batch)) == ["CommandHadNoEffect"]
+    assert len(batch.dead) == 1
+
+
+def test_a_rejection_holds_no_subject_that_is_no_uuid() -> None:
+    target = handler()
+    feed(
+        target,
+        orjson.dumps({"specversion": "1.0", "id": "s", "source": "/t", "type": "StopCampaign.v1", "orgid": "org-1", "subject": "\x00"}),
+    )
+    events = decoded(target.batch(T0))
+    assert names(events) == ["CommandRejected"]
+    assert events[0].campaign_id is None

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from events import commands
+from services.engine.decider.advance import advance
 from services.engine.decider.policy import Policy
 from tests.engine.given import ORG, T0, World, names, reasons
 
@@ -193,3 +194,31 @@ def test_deadlines_that_no_longer_hold_do_not_pile_up() -> None:
     campaign_id = world.create(3_000, maxConcurrency=1)
     world.run_out(campaign_id)
     assert len(world.state.deadlines.heap) < 1_100
+
+
+def test_a_short_contention_long_ago_does_not_drop_a_campaign_that_was_free_since() -> None:
+    world = World(Policy(org_limit=2, longest_call=timedelta(hours=9)))
+    first = world.create(2, maxConcurrency=2, id="one")
+    long = world.create(100, maxConcurrency=2, id="two")
+    world.run_out(first)
+    for call in world.active(long):
+        world.claim(call)
+        world.outcome(call)
+    world.after(hours=2)
+    world.create(1, maxConcurrency=1, id="three")
+    world.report(world.active(long)[0], "ended", ended_reason="voicemail", final=True)
+    assert world.campaign(long).pending > 90
+    assert world.campaign(long).retry_until == T0 + timedelta(hours=3)
+
+
+def test_dropping_a_large_campaign_does_not_hold_up_another_org() -> None:
+    world = World()
+    large = world.create(4_000, schedulePlan={"earliestAt": "2031-01-01T00:00:00Z"})
+    world.do(commands.StopCampaign(), large)
+    later = world.create(4_000, schedulePlan={"earliestAt": "2030-01-02T00:00:00Z", "latestAt": "2030-01-03T00:00:00Z"}, id="later")
+    world.create(5, org="org-2", schedulePlan={"earliestAt": "2030-01-03T00:00:00Z"}, id="other")
+    world.do(commands.PauseCampaign(), later)
+    world.now = T0.replace(day=3, hour=0)
+    first = advance(world.state, world.now, world.policy, 1_000)
+    assert "CallQueued" in names(first)
+    assert world.campaign(later).pending > 0

@@ -121,3 +121,15 @@ def test_a_paused_campaign_queues_nothing_until_it_is_resumed() -> None:
     world.do(commands.PauseCampaign(), campaign_id)
     assert world.after(hours=2) == []
     assert "CallQueued" in names(world.do(commands.ResumeCampaign(), campaign_id))
+
+
+def test_an_id_that_is_used_again_after_it_was_forgotten_makes_no_second_campaign() -> None:
+    world = World()
+    campaign_id = world.create(1, id="c")
+    world.run_out(campaign_id)
+    world.after(days=40)
+    world.create(1, id="another")
+    assert ("org-1", "c") not in world.state.handled
+    again = world.do(draft(1), id="c")
+    assert names(again) == ["CommandHadNoEffect"]
+    assert again[0].campaign_id == campaign_id

@@ -104,3 +104,9 @@ def test_whatever_comes_decoding_ends_in_a_value_or_a_decode_error(decode: Calla
 def test_ids_are_the_same_for_every_retry_and_differ_by_org_command_and_position() -> None:
     assert campaign_id_of("o", "c") == campaign_id_of("o", "c") != campaign_id_of("oc", "")
     assert call_id_of(CAMPAIGN, 0) == call_id_of(CAMPAIGN, 0) != call_id_of(CAMPAIGN, 1)
+
+
+def test_a_fields_python_name_is_unknown_on_the_wire() -> None:
+    with pytest.raises(InvalidDataError) as caught:
+        decode_command(command(type="CreateCampaign.v1", subject=..., data={"name": "x", "max_concurrency": 5, "customers": []}))
+    assert "property max_concurrency should not exist" in caught.value.messages

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
 from infra.kafka.broker import free_port
@@ -176,6 +178,25 @@ async def test_a_server_that_is_away_or_too_slow_is_a_failure(receiver: Receiver
     errors = await eventually(running.dead_errors, lambda errors: len(errors) == 2)
     assert sorted(errors)[1] == "no answer within 1 seconds"
     assert sorted(errors)[0].startswith("could not be sent: ")
+
+
+async def test_a_2xx_takes_the_message_though_its_body_never_ends(running: Running) -> None:
+    asked: list[str] = []
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        asked.append(request.headers["webhook-id"])
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(60)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/", endless)
+    async with TestServer(app, host="127.0.0.1") as server:
+        await running.tell(str(server.make_url("/")), timeoutSeconds=1)
+        await eventually(lambda: asyncio.sleep(0, asked))
+        await eventually(running.is_empty)
+        assert len(asked) == 1
 
 
 async def test_a_slow_receiver_holds_up_nobody_else_and_is_asked_by_few_at_once(receiver: Receiver, running: Running) -> None:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from events.calls import DELETED, LATEST_AT_PASSED, NOT_ELIGIBLE, PREDIAL_FAILED, VOICEMAIL
 from events.envelope import EventRecord
+from projections.campaign_progress.call_fold import CALL_FOLDS
+from projections.campaign_progress.rows import CallRow
 from services.notifier.messages import NAMES, Known, WebhookMessage, message_of
 from tests.notifier.given import CAMPAIGN, NOW, ORG, call_id, created, event, ready
 
@@ -147,3 +149,31 @@ def test_reading_the_same_events_again_says_the_same_with_the_same_ids(facts: li
     assert first == again
     assert len({message.id for message in first}) == len(first)
     assert {message.name for message in first} <= NAMES
+
+
+REASONS = [VOICEMAIL, "customer-busy", "customer-ended-call", "a-reason-nobody-knows", "pipeline-error-x", DELETED, LATEST_AT_PASSED]
+LIVES = st.tuples(
+    st.lists(
+        st.sampled_from(["CallQueued", "CallPlaced", "CallRinging", "CallStarted", "CallForwarded", "CallOutcomeUnknown"]), max_size=5
+    ),
+    st.sampled_from([*((None, reason) for reason in REASONS), ("ContactSkipped", NOT_ELIGIBLE), ("PredialFailed", PREDIAL_FAILED)]),
+    st.booleans(),
+)
+
+
+@given(LIVES)
+def test_a_contacts_last_message_is_its_status_in_the_read_model(life: tuple[list[str], tuple[str | None, str], bool]) -> None:
+    steps, (decision, reason), started = life
+    if decision is not None:
+        steps = ["CallQueued", decision]
+    elif steps:
+        steps = ["CallQueued", *steps]
+    facts = [event(step, 0, attempt=1, startedAt="x", endsBy="x") for step in steps]
+    more: dict[str, Any] = {"startedAt": "x"} if started and decision is None else {}
+    facts.append(ended(reason, **more))
+    row = CallRow(call_id(), CAMPAIGN)
+    for fact in facts:
+        CALL_FOLDS[fact["type"]](row, fact, fact["data"])
+    names = [name for name, _ in said(*ready(), *facts)]
+    assert names[-1] == row.contact_status
+    assert names == (["contact.dispatched"] if row.dispatched_at else []) + [row.contact_status]

@@ -6,15 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.calls import RANK
-from tests.engine.test_properties import _steps as steps
-from tests.engine.test_properties import play
+from tests.engine.test_properties import STEPS, play
 from tests.projections.given import Rows, counters, folded, records, spread
 
 cuts = st.sets(st.integers(0, 400))
 
 
 @settings(max_examples=80, deadline=None)
-@given(steps, cuts)
+@given(STEPS, cuts)
 def test_how_the_log_is_cut_into_batches_does_not_show(given_steps: list[tuple[object, ...]], at: set[int]) -> None:
     log = records(play(given_steps).log)
     edges = [0, *sorted(cut for cut in at if 0 < cut < len(log)), len(log)]
@@ -25,7 +24,7 @@ def test_how_the_log_is_cut_into_batches_does_not_show(given_steps: list[tuple[o
 
 
 @settings(max_examples=80, deadline=None)
-@given(steps)
+@given(STEPS)
 def test_after_every_event_the_counters_equal_a_recount_and_states_never_go_back(given_steps: list[tuple[object, ...]]) -> None:
     rows, ranks, versions = Rows(), {}, {}  # type: ignore[var-annotated]
     for record in records(play(given_steps).log):
@@ -44,7 +43,7 @@ def test_after_every_event_the_counters_equal_a_recount_and_states_never_go_back
 
 
 @settings(max_examples=100, deadline=None)
-@given(steps, st.data())
+@given(STEPS, st.data())
 def test_an_event_that_comes_again_at_any_later_time_changes_nothing(given_steps: list[tuple[object, ...]], data: st.DataObject) -> None:
     log = records(spread(play(given_steps).log))
     doubled = list(log)
@@ -54,7 +53,7 @@ def test_an_event_that_comes_again_at_any_later_time_changes_nothing(given_steps
 
 
 @settings(max_examples=60, deadline=None)
-@given(steps, st.data())
+@given(STEPS, st.data())
 def test_a_whole_stretch_of_the_log_that_comes_again_changes_nothing(given_steps: list[tuple[object, ...]], data: st.DataObject) -> None:
     log = records(spread(play(given_steps).log))
     start = data.draw(st.integers(0, len(log)))

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from events.codec import encode_event, event_of, read_event
 from events.errors import UndecodableError
 from projections.reading import read_events
-from tests.engine.test_properties import _steps as steps
-from tests.engine.test_properties import play
+from tests.engine.test_properties import STEPS, play
 
 _SAMPLES = Path(__file__).parents[1] / "events" / "samples"
 
@@ -33,7 +32,7 @@ def test_it_reads_every_sample_as_the_codec_does() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(steps)
+@given(STEPS)
 def test_it_reads_whatever_the_engine_writes_as_the_codec_does(given_steps: list[tuple[Any, ...]]) -> None:
     log = play(given_steps).log
     values = [encode_event(event, f"e-{number}") for number, event in enumerate(log)]

@@ -5,7 +5,7 @@ campaign's and the org's limits both hold. Where the org's limit holds, the camp
 """
 
 import heapq
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from events import facts
 from events.calls import DELETED, LATEST_AT_PASSED, ORG_LIMIT_REACHED, OUTCOME_UNKNOWN
@@ -18,6 +18,11 @@ from services.engine.decider.outcomes import call_ended
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import CampaignState, OrgState, PartitionState
 
+_MOST_DROPPED = 500
+"""In one step, so that a large campaign that is over does not hold up the other orgs."""
+_HOLD_ENDS = timedelta(minutes=1)
+"""For so long after its hour a hold still counts as the same one."""
+
 
 def advance(state: PartitionState, now: datetime, policy: Policy, limit: int) -> list[Event]:
     """The events that are due at `now`, already folded into `state`, at most `limit` (at least 4); empty when nothing is left to decide.
@@ -27,12 +32,10 @@ def advance(state: PartitionState, now: datetime, policy: Policy, limit: int) ->
     events: list[Event] = []
     _heed_deadlines(state, now, events, limit)
     while state.stirred and len(events) < limit - 3:
+        # an org with more to do is stirred again by its own events, behind the others
         org_id = next(iter(state.stirred))
-        step = _org_step(state, state.orgs[org_id], now, policy, limit - len(events))
-        if step:
-            _record(state, step, events)
-        else:
-            del state.stirred[org_id]
+        del state.stirred[org_id]
+        _record(state, _org_step(state.orgs[org_id], now, policy, limit - len(events)), events)
     return events
 
 
@@ -66,13 +69,16 @@ def _call_due(campaign: CampaignState, call_id: str, now: datetime) -> list[Even
     return [outcome_unknown(campaign, call, now)]
 
 
-def _org_step(state: PartitionState, org: OrgState, now: datetime, policy: Policy, limit: int) -> list[Event]:
-    """The next few events of one org; folding them and asking again gives the rest."""
+def _org_step(org: OrgState, now: datetime, policy: Policy, limit: int) -> list[Event]:
+    """The next few events of one org; folding them and asking again gives the rest. What may be dialed comes first."""
+    events = _dispatch(org, now, policy, limit)
+    if events:
+        return events
     for campaign in org.open.values():
-        events = _campaign_step(campaign, now, limit)
+        events = _campaign_step(campaign, now, min(limit, _MOST_DROPPED))
         if events:
             return events
-    return _dispatch(org, now, policy, limit)
+    return []
 
 
 def _campaign_step(campaign: CampaignState, now: datetime, limit: int) -> list[Event]:
@@ -80,7 +86,7 @@ def _campaign_step(campaign: CampaignState, now: datetime, limit: int) -> list[E
         return _drop_pending(campaign, now, DELETED, limit)
     if not campaign.complete:
         return _incomplete(campaign, now)
-    if campaign.pending and campaign.latest_at is not None and now >= campaign.latest_at:
+    if campaign.pending and _is_too_late(campaign, now):
         return _drop_pending(campaign, now, LATEST_AT_PASSED if campaign.retry_until is None else ORG_LIMIT_REACHED, limit)
     if not campaign.pending and not campaign.calls:
         return [Event(campaign.org_id, now, facts.CampaignEnded(ended_reason="campaign.ended.success"), campaign.id)]
@@ -104,6 +110,10 @@ def _incomplete(campaign: CampaignState, now: datetime) -> list[Event]:
     ]
 
 
+def _is_too_late(campaign: CampaignState, now: datetime) -> bool:
+    return campaign.latest_at is not None and now >= campaign.latest_at
+
+
 def _may_dial(campaign: CampaignState, now: datetime) -> bool:
     return (
         campaign.complete
@@ -112,6 +122,7 @@ def _may_dial(campaign: CampaignState, now: datetime) -> bool:
         and campaign.pending > 0
         and len(campaign.calls) < campaign.max_concurrency
         and (campaign.earliest_at is None or campaign.earliest_at <= now)
+        and not _is_too_late(campaign, now)
     )
 
 
@@ -137,12 +148,15 @@ def _dispatch(org: OrgState, now: datetime, policy: Policy, limit: int) -> list[
 
 
 def _held_back(ready: list[CampaignState], now: datetime, policy: Policy, limit: int) -> list[Event]:
-    """The org's limit holds these back: their hour begins, or is over and what they have pending is not placed any more."""
+    """The org's limit holds these back: their hour begins, or ends now and what they have pending is not placed any more.
+
+    A hold that is long past has ended by itself, without the limit holding anything back then: a new one begins a new hour.
+    """
     if not policy.hour:
         return []
     for campaign in ready:
-        if campaign.retry_until is None:
+        if campaign.retry_until is None or campaign.retry_until + _HOLD_ENDS < now:
             return [Event(campaign.org_id, now, facts.CampaignHeldBack(retry_until=now + policy.hour), campaign.id)]
         if campaign.retry_until <= now:
-            return _drop_pending(campaign, now, ORG_LIMIT_REACHED, limit)
+            return _drop_pending(campaign, now, ORG_LIMIT_REACHED, min(limit, _MOST_DROPPED))
     return []

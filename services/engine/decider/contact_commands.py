@@ -8,7 +8,7 @@ from events.campaigns import DEFAULT_MAX_CONCURRENCY
 from events.contacts import Customer, DialPlanEntry
 from events.envelope import Command, Event
 from events.ids import call_id_of, campaign_id_of
-from services.engine.decider.outcomes import fact, not_found, nothing_to_change, rejected
+from services.engine.decider.outcomes import fact, not_found, nothing_to_change, rejected, repeated
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import PartitionState
 
@@ -16,6 +16,9 @@ from services.engine.decider.state import PartitionState
 def create_campaign(state: PartitionState, command: Command, data: commands.CreateCampaign, now: datetime, policy: Policy) -> list[Event]:
     """`CampaignCreated`, then one `CallScheduled` per inline contact in order and `ContactsCompleted`; with parts those follow later."""
     campaign_id = campaign_id_of(command.org_id, command.id)
+    if campaign_id in state.campaigns:
+        # the id was handled so long ago that only its campaign still tells
+        return [repeated(command, now, facts.CampaignCreated.type_name, state.campaigns[campaign_id].created_at, campaign_id)]
     limit = policy.limit_of(command.org_id)
     if data.max_concurrency is not None and data.max_concurrency > limit:
         message = f"maxConcurrency must be at most {limit}, the org's concurrency limit"

@@ -38,7 +38,7 @@ class Deadlines:
 
     @property
     def is_overgrown(self) -> bool:
-        """Whether it has more than doubled since it was built of live entries only, so that the owner should build it anew."""
+        """Whether it has grown so far beyond the live entries it was last built of that the owner should build it anew."""
         return len(self.heap) > self._overgrown_from
 
     def rebuild(self, deadlines: list[Deadline]) -> None:

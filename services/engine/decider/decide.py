@@ -8,6 +8,7 @@ from events import commands, facts
 from events.envelope import Command, Event
 from events.ids import campaign_id_of
 from services.engine.decider import call_commands, campaign_commands, contact_commands
+from services.engine.decider.outcomes import repeated
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import HANDLED_KEPT, PartitionState
 
@@ -37,10 +38,7 @@ def decide(state: PartitionState, command: Command, now: datetime, policy: Polic
     if command.data.from_user:
         first = state.handled.get((command.org_id, command.id))
         if first is not None and first.at >= now - HANDLED_KEPT:
-            repeated = facts.CommandHadNoEffect(
-                command=command.data.type_name, reason="repeated", first_type=first.type_name, first_at=first.at
-            )
-            return [Event(command.org_id, now, repeated, first.campaign_id, causation_id=command.id)]
+            return [repeated(command, now, first.type_name, first.at, first.campaign_id)]
     return _DECISIONS[type(command.data)](state, command, command.data, now, policy)
 
 

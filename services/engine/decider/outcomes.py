@@ -29,6 +29,19 @@ def nothing_to_change(command: Command, now: datetime) -> list[Event]:
     return [fact(command, now, data, command.campaign_id)]
 
 
+def repeated(command: Command, now: datetime, first_type: str, first_at: datetime, campaign_id: str | None) -> Event:
+    """The answer to a command whose id was handled before."""
+    return repeat_of(command.org_id, command.id, command.data.type_name, now, first_type, first_at, campaign_id)
+
+
+def repeat_of(
+    org_id: str, command_id: str, type_name: str, now: datetime, first_type: str, first_at: datetime, campaign_id: str | None
+) -> Event:
+    """The same, of a command that may not be read any more."""
+    data = facts.CommandHadNoEffect(command=type_name, reason="repeated", first_type=first_type, first_at=first_at)
+    return Event(org_id, now, data, campaign_id, causation_id=command_id)
+
+
 def call_ended(campaign: CampaignState, call: CallState, now: datetime, ended_reason: str, command: Command | None = None) -> Event:
     """The end of an active call that no report ended."""
     data = facts.CallEnded(attempt=call.attempt, ended_reason=ended_reason, started_at=call.started_at, ended_at=now)
