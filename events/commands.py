@@ -139,7 +139,8 @@ class ClaimCall(CommandData):
 class DialOutcome(CommandData):
     """What became of a dial. `claimId` names the granted claim; `skipped` and `predial-failed` come before any claim.
 
-    `not-placed` says that the provider surely was not asked: the call is queued again under the same attempt.
+    `not-placed` says that the provider surely was not asked: the call is queued again under the same attempt. `not-found`
+    says that a provider that can be asked by our id never got a call whose outcome is unknown: it ends, and is not dialed again.
     """
 
     type_name = "DialOutcome.v1"
@@ -147,7 +148,7 @@ class DialOutcome(CommandData):
 
     attempt: Attempt
     claim_id: Identifier | None = None
-    outcome: Literal["placed", "refused", "not-placed", "skipped", "predial-failed", "unknown"]
+    outcome: Literal["placed", "refused", "not-placed", "skipped", "predial-failed", "unknown", "not-found"]
     provider: Identifier | None = None
     provider_call_id: Identifier | None = None
     ended_reason: EndedReason | None = None
@@ -155,7 +156,7 @@ class DialOutcome(CommandData):
 
     @model_validator(mode="after")
     def _rules(self) -> "DialOutcome":
-        if self.claim_id is None and self.outcome not in ("skipped", "predial-failed"):
+        if self.claim_id is None and self.outcome not in ("skipped", "predial-failed", "not-found"):
             raise broken([f"claimId is required with the outcome {self.outcome}"])
         return self
 

@@ -31,6 +31,11 @@ class ReadModel(Protocol):
     async def campaign(self, org_id: str, campaign_id: str, *, deleted: bool = False) -> CampaignRow | None:
         """The org's campaign, once its contacts were complete; a deleted one only where `deleted` asks for it."""
 
+    async def campaign_and_calls(
+        self, org_id: str, campaign_id: str, limit: int, *, deleted: bool = False
+    ) -> tuple[CampaignRow, list[CallView]] | None:
+        """The campaign as `campaign` gives it, and its first calls, up to `limit`, as of the same moment."""
+
     async def campaigns(self, query: CampaignsQuery) -> Page[CampaignRow]:
         """A page of the org's campaigns."""
 
@@ -64,6 +69,15 @@ class SqlReadModel:
     async def campaign(self, org_id: str, campaign_id: str, *, deleted: bool = False) -> CampaignRow | None:
         async with self._reading() as connection:
             return await read_campaign(connection, org_id, campaign_id, deleted)
+
+    async def campaign_and_calls(
+        self, org_id: str, campaign_id: str, limit: int, *, deleted: bool = False
+    ) -> tuple[CampaignRow, list[CallView]] | None:
+        async with self._reading() as connection:
+            row = await read_campaign(connection, org_id, campaign_id, deleted)
+            if row is None:
+                return None
+            return row, (await read_calls_from(connection, campaign_id, row.first_position, limit))[1]
 
     async def campaigns(self, query: CampaignsQuery) -> Page[CampaignRow]:
         async with self._reading() as connection:

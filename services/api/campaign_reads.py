@@ -6,7 +6,7 @@ from events.ids import is_uuid
 from projections.campaign_progress.rows import CampaignRow
 from projections.queries.views import Page
 from services.api.answers import campaign_summary, contact, listed_campaign, page_of
-from services.api.campaign_stream import calls_of, campaign_chunks
+from services.api.campaign_stream import PAGE, calls_of, campaign_chunks
 from services.api.context import ORG, context_of
 from services.api.errors import NotFoundError
 from services.api.generations import Generation
@@ -20,12 +20,17 @@ async def get_campaign(generation: Generation, request: web.Request) -> web.Stre
     counters = parameters.flag("includeCounters") if generation.summarises else False
     parameters.check()
     campaign_id = request.match_info["id"]
-    row = await context.read_model.campaign(request[ORG], campaign_id) if is_uuid(campaign_id) else None
-    if row is None:
+    if not is_uuid(campaign_id):
         raise _no_campaign(campaign_id)
     if generation.summarises:
+        row = await context.read_model.campaign(request[ORG], campaign_id)
+        if row is None:
+            raise _no_campaign(campaign_id)
         return json_response(campaign_summary(row, counters))
-    return await write_chunks(request, campaign_chunks(row, calls_of(row, context.read_model), context.calls_as_strings))
+    found = await context.read_model.campaign_and_calls(request[ORG], campaign_id, PAGE)
+    if found is None:
+        raise _no_campaign(campaign_id)
+    return await write_chunks(request, campaign_chunks(found[0], calls_of(*found, context.read_model), context.calls_as_strings))
 
 
 async def list_campaigns(generation: Generation, request: web.Request) -> web.StreamResponse:

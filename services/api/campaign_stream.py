@@ -15,10 +15,15 @@ ReadCalls = Callable[[int, int], Awaitable[list[CallView]]]
 """Calls from a position on, up to a number of them, in order."""
 
 
-def calls_of(row: CampaignRow, read_model: ReadModel) -> ReadCalls:
-    """Pages from the read model, each as of the moment it is read; raises as `ReadModel.calls_from` does."""
+def calls_of(row: CampaignRow, first_page: list[CallView], read_model: ReadModel) -> ReadCalls:
+    """Pages from the read model: the first as it was read with the row, each further one as of the moment it is read.
+
+    Raises as `ReadModel.calls_from` does.
+    """
 
     async def read(position: int, limit: int) -> list[CallView]:
+        if position == row.first_position:
+            return first_page
         return await read_model.calls_from(row, position, limit)
 
     return read
@@ -37,7 +42,7 @@ def calls_in(folded: FoldedCampaign) -> ReadCalls:
 async def campaign_chunks(row: CampaignRow, read: ReadCalls, calls_as_strings: bool, status: str | None = None) -> AsyncIterator[bytes]:
     """The JSON object in pieces, its keys always in the same order; `status` is told in place of the row's own.
 
-    The counters are of one moment, since they come from the one row.
+    The counters are of one moment, since they come from the one row; the calls of the first page are of that moment too.
     """
     fields = campaign_fields(row) | ({} if status is None else {"status": status})
     yield orjson.dumps(fields)[:-1]

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from events.ids import is_uuid
 from services.api.bodies import LARGE_BODY_BYTES, parse_json, require_json
-from services.api.campaign_stream import calls_in, calls_of, campaign_chunks
+from services.api.campaign_stream import PAGE, calls_in, calls_of, campaign_chunks
 from services.api.context import ORG, context_of
 from services.api.errors import NotFoundError, error_response
 from services.api.generations import Generation
@@ -69,8 +69,13 @@ async def _answer(request: web.Request, result: Accepted | Refused, status: int,
     if isinstance(result, Refused):
         return await write_whole(request, error_response(result.error.status, result.error.message))
     context = context_of(request)
-    read = calls_in(result.folded) if result.folded is not None else calls_of(result.row, context.read_model)
-    return await write_chunks(request, campaign_chunks(result.row, read, context.calls_as_strings, shown_status), status)
+    if result.folded is not None:
+        row, read = result.row, calls_in(result.folded)
+    else:
+        found = await context.read_model.campaign_and_calls(request[ORG], result.row.id, PAGE, deleted=True)
+        row, first_page = found or (result.row, [])
+        read = calls_of(row, first_page, context.read_model)
+    return await write_chunks(request, campaign_chunks(row, read, context.calls_as_strings, shown_status), status)
 
 
 def _campaign_id(request: web.Request) -> str:

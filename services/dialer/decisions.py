@@ -65,6 +65,12 @@ def dial_outcome(command_id: str, claim: Claim, provider: str, answer: Answer) -
     return _command(command_id, claim.task, data)
 
 
+def absence(command_id: str, org_id: str, campaign_id: str, call_id: str, attempt: int, provider: str) -> Command:
+    """What a provider's lookup tells of a call that it never got."""
+    data = DialOutcome(attempt=attempt, outcome="not-found", provider=provider)
+    return Command(command_id, org_id, data, SOURCE, campaign_id, call_id)
+
+
 def found_report(
     command_id: str, org_id: str, campaign_id: str, call_id: str, attempt: int, provider: str, found: FoundCall
 ) -> Command | None:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 from events.envelope import EventRecord
 from services.dialer.command_log import CommandLog
-from services.dialer.decisions import found_report
+from services.dialer.decisions import absence, found_report
 from services.dialer.metrics import DialerMetrics
 from services.dialer.provider import CallProvider, FoundCall, LookupFailedError
 from services.runtime.clock import Clock
 
 _WAITS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0)
 """Before each lookup: a request whose answer was lost may still be on its way, and a call that was found may not ring yet."""
+_ABSENT_LOOKS = 4
+"""After some 26 seconds, on top of the wait for the outcome."""
 AT_ONCE = 20
 _MOST = 5_000
 
@@ -22,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Reconciliation:
-    """Looks each unknown call up a few times; what it finds is reported, and what is absent is left to the engine's deadline.
+    """Looks each unknown call up a few times; what it finds is reported, and so is what was absent at every look.
 
     Losing one, by a restart or because 5,000 are under way, costs only that: callbacks and the deadline still resolve it.
     """
@@ -48,10 +50,20 @@ class Reconciliation:
 
     async def _look_up(self, record: EventRecord) -> None:
         call_id, attempt = record["callid"], record["data"]["attempt"]
+        absent = 0
         for wait_seconds in _WAITS_SECONDS:
             await self.clock.sleep(wait_seconds)
-            found = await self._find(call_id, attempt)
+            try:
+                found = await self._find(call_id, attempt)
+            except LookupFailedError:
+                continue
             if found is None:
+                absent += 1
+                if absent == _ABSENT_LOOKS:
+                    await self.commands.append(
+                        absence(self.new_id(), record["orgid"], record["subject"], call_id, attempt, self.provider.name)
+                    )
+                    return
                 continue
             report = found_report(
                 self.new_id(), record["orgid"], record["subject"], call_id, attempt, provider=self.provider.name, found=found
@@ -66,7 +78,7 @@ class Reconciliation:
                 found = await self.provider.find(call_id, attempt)
             except LookupFailedError:
                 self.metrics.lookups.labels("failed").inc()
-                return None
+                raise
         self.metrics.lookups.labels("absent" if found is None else found.status).inc()
         return found
 

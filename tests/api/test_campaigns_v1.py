@@ -82,7 +82,7 @@ async def test_each_broken_rule_is_one_message_with_its_path(service: Service) -
         "message": [
             "name must be a string",
             "maxConcurrency must be at most 500",
-            "customers.0.number must be E.164: + and 2 to 15 digits, such as +14155551234",
+            "customers.0.number must be E.164: + and 2 to 15 digits, the first not 0, such as +14155551234",
             "property foo should not exist",
         ],
         "error": "Bad Request",

@@ -127,13 +127,13 @@ async def test_an_unknown_call_that_the_provider_has_is_reported() -> None:
     await looking.close()
 
 
-async def test_an_unknown_call_that_the_provider_does_not_have_is_left_alone() -> None:
+async def test_an_unknown_call_that_the_provider_never_had_is_reported_once_after_several_looks() -> None:
     looking, _, commands, clock = reconciliation()
     looking.on_outcome_unknown(UNKNOWN)
     for _ in range(10):
         await settle()
         clock.move(seconds=60)
-    assert commands.written == []
+    assert [command.data.to_wire()["outcome"] for command in commands.written] == ["not-found"]
     await looking.close()
 
 

@@ -151,3 +151,12 @@ def test_a_not_placed_dial_of_a_stopped_campaign_ends_the_call() -> None:
     world.claim(call)
     world.do(commands.StopCampaign(), call.campaign_id)
     assert reasons(world.outcome(call, "not-placed")) == ["scheduled-call-deleted"]
+
+
+def test_a_call_that_its_provider_never_got_ends_and_is_not_dialed_again() -> None:
+    world, call = one_call()
+    world.claim(call)
+    assert world.outcome(call, "not-found", claim=None) == []
+    world.after(seconds=60)
+    assert reasons(world.outcome(call, "not-found", claim=None)) == ["call.in-progress.error-outcome-unknown"]
+    assert world.claim(call, "c-2") == []

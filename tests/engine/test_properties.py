@@ -16,7 +16,7 @@ from tests.engine.given import World, draft, through_the_log
 _LIMIT = 3
 _ORGS = ("org-1", "org-2")
 
-_OUTCOMES = st.sampled_from(["placed", "refused", "not-placed", "unknown", "skipped"])
+_OUTCOMES = st.sampled_from(["placed", "refused", "not-placed", "unknown", "skipped", "not-found"])
 
 STEPS = st.lists(
     st.one_of(
@@ -74,7 +74,7 @@ def call_command(world: World, kind: str, rest: list[Any]) -> None:
         data = commands.ClaimCall(attempt=1, claimant=rest[1], valid_until=until)
         id = f"claim-{rest[1]}-{event.call_id}"
     elif kind == "outcome":
-        claim = None if rest[2] == "skipped" else f"claim-{rest[1]}-{event.call_id}"
+        claim = None if rest[2] in ("skipped", "not-found") else f"claim-{rest[1]}-{event.call_id}"
         data = commands.DialOutcome(attempt=1, claim_id=claim, outcome=rest[2])
         id = f"outcome-{world.asked}"
     else:

@@ -48,8 +48,14 @@ def dial_outcome(state: PartitionState, command: Command, data: commands.DialOut
     if found is None:
         return []
     campaign, call = found
-    if call.placed or call.status != "queued" or call.attempt != data.attempt or call.claim_id != data.claim_id:
+    if call.placed or call.status != "queued" or call.attempt != data.attempt:
         return []
+    if data.outcome == "not-found":
+        return [call_ended(campaign, call, now, calls.OUTCOME_UNKNOWN, command)] if call.outcome_unknown else []
+    return _of_claim(command, campaign, call, data, now) if call.claim_id == data.claim_id else []
+
+
+def _of_claim(command: Command, campaign: CampaignState, call: CallState, data: commands.DialOutcome, now: datetime) -> list[Event]:
     match data.outcome:
         case "placed":
             placed = facts.CallPlaced(attempt=call.attempt, provider=data.provider, provider_call_id=data.provider_call_id)
@@ -64,7 +70,7 @@ def dial_outcome(state: PartitionState, command: Command, data: commands.DialOut
         case "predial-failed":
             failed = facts.PredialFailed(attempt=call.attempt, error=data.error)
             return [fact(command, now, failed, campaign.id, call.id), call_ended(campaign, call, now, calls.PREDIAL_FAILED, command)]
-        case "unknown":
+        case _:
             return [] if call.outcome_unknown else [outcome_unknown(campaign, call, now, command)]
 
 
