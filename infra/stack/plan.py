@@ -63,10 +63,10 @@ def children_of(settings: Settings, **more_environment: str) -> dict[str, Child]
 
 
 def require_free_ports(settings: Settings) -> None:
-    """Raise `StackError` where somebody else listens on the port of a service."""
-    for service in SERVICES:
-        port = port_of(settings, service)
-        if port_is_open(port):
-            raise StackError(
-                f"port {port} of the {service} is in use: stop what listens there, or set {service.upper()}_PORT to another port"
-            )
+    """Raise `StackError`, naming every one of them, where somebody else listens on ports of services."""
+    taken = [service for service in SERVICES if port_is_open(port_of(settings, service))]
+    if taken:
+        ports = ", ".join(f"port {port_of(settings, service)} of the {service}" for service in taken)
+        variables = ", ".join(f"{service.upper()}_PORT" for service in taken)
+        verb, other = ("is", "another port") if len(taken) == 1 else ("are", "other ports")
+        raise StackError(f"{ports} {verb} in use: stop what listens there, or set {variables} to {other}")

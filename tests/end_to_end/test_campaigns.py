@@ -78,6 +78,18 @@ async def test_stopping_lets_calls_under_way_finish_and_drops_the_rest(user: Use
     assert await user.posts(ended) == {0: dropped, 1: 200 - dropped}
 
 
+async def test_stopping_and_deleting_a_large_campaign_is_answered_when_its_calls_have_ended(user: User) -> None:
+    for method, path, body in (
+        ("PATCH", "/campaign", {"status": "ended"}),
+        ("DELETE", "/campaign", None),
+        ("DELETE", "/v2/campaign", None),
+    ):
+        created = await user.create(6_000, schedulePlan={"earliestAt": "2090-01-01T00:00:00Z"})
+        stopped = await user.call(method, f"{path}/{created['id']}", body)
+        assert (stopped["callsCounterScheduled"], stopped["callsCounterEnded"]) == (0, 6_000)
+        assert {call["endedReason"] for call in stopped["calls"].values()} == {"scheduled-call-deleted"}
+
+
 async def test_ten_thousand_customers_are_created_readable_and_called(user: User) -> None:
     started = time.monotonic()
     created = await user.create(10_000, maxConcurrency=200)

@@ -11,7 +11,7 @@ from tests.end_to_end.user import FAST, User, user_of
 from tests.support.eventually import eventually
 from tests.support.stack import RunningStack
 
-_VICTIMS = ("engine", "projector", "dialer", "api", "broker")
+_VICTIMS = ("engine", "projector", "dialer", "notifier", "api", "broker")
 
 
 async def test_whatever_is_killed_every_customer_is_accounted_for_once_and_no_post_is_doubled(

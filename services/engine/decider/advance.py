@@ -87,7 +87,7 @@ def _campaign_step(campaign: CampaignState, now: datetime, limit: int) -> list[E
     if not campaign.complete:
         return _incomplete(campaign, now)
     if campaign.pending and _is_too_late(campaign, now):
-        return _drop_pending(campaign, now, LATEST_AT_PASSED if campaign.retry_until is None else ORG_LIMIT_REACHED, limit)
+        return _drop_pending(campaign, now, ORG_LIMIT_REACHED if _is_held(campaign, now) else LATEST_AT_PASSED, limit)
     if not campaign.pending and not campaign.calls:
         return [Event(campaign.org_id, now, facts.CampaignEnded(ended_reason="campaign.ended.success"), campaign.id)]
     return []
@@ -147,6 +147,10 @@ def _dispatch(org: OrgState, now: datetime, policy: Policy, limit: int) -> list[
     return events
 
 
+def _is_held(campaign: CampaignState, now: datetime) -> bool:
+    return campaign.retry_until is not None and now <= campaign.retry_until + _HOLD_ENDS
+
+
 def _held_back(ready: list[CampaignState], now: datetime, policy: Policy, limit: int) -> list[Event]:
     """The org's limit holds these back: their hour begins, or ends now and what they have pending is not placed any more.
 
@@ -155,7 +159,7 @@ def _held_back(ready: list[CampaignState], now: datetime, policy: Policy, limit:
     if not policy.hour:
         return []
     for campaign in ready:
-        if campaign.retry_until is None or campaign.retry_until + _HOLD_ENDS < now:
+        if not _is_held(campaign, now) or campaign.retry_until is None:
             return [Event(campaign.org_id, now, facts.CampaignHeldBack(retry_until=now + policy.hour), campaign.id)]
         if campaign.retry_until <= now:
             return _drop_pending(campaign, now, ORG_LIMIT_REACHED, min(limit, _MOST_DROPPED))
