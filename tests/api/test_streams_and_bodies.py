@@ -68,9 +68,11 @@ async def test_a_read_model_that_is_away_is_503(service: Service, monkeypatch: p
     async def away(*_: object, **__: object) -> None:
         raise ReadModelAwayError("away")
 
-    monkeypatch.setattr(type(service.context.read_model), "campaign", away)
-    answer = await service.answer("GET", f"/campaign/{campaign['id']}", status=503)
-    assert answer["error"] == "Service Unavailable"
+    for method in ("campaign", "campaign_and_calls"):
+        monkeypatch.setattr(type(service.context.read_model), method, away)
+    for path in (f"/campaign/{campaign['id']}", f"/v2/campaign/{campaign['id']}"):
+        answer = await service.answer("GET", path, status=503)
+        assert answer["error"] == "Service Unavailable"
     answer = await service.answer("PATCH", f"/campaign/{campaign['id']}", {"name": "Written"})
     assert answer["name"] == "Written"
 
