@@ -1,8 +1,11 @@
 """Owns the names and the configuration of every Kafka topic; the only place that names them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-_DAY_MS = 24 * 60 * 60 * 1000
+COMMANDS_KEPT = timedelta(days=30)
+"""How long commands are kept, and so how long the ids of those that were handled are remembered."""
+_COMMANDS_KEPT_MS = COMMANDS_KEPT // timedelta(milliseconds=1)
 _MIB = 1024 * 1024
 
 MAX_COMMAND_BYTES = _MIB
@@ -31,7 +34,7 @@ CAMPAIGN_COMMANDS = Topic(
     key="orgId",
     holds="what users ask",
     writers=("api", "any producer outside"),
-    retention_ms=30 * _DAY_MS,
+    retention_ms=_COMMANDS_KEPT_MS,
     max_message_bytes=MAX_COMMAND_BYTES,
 )
 CALL_COMMANDS = Topic(
@@ -39,7 +42,7 @@ CALL_COMMANDS = Topic(
     key="orgId",
     holds="what our services report of calls",
     writers=("dialer", "api"),
-    retention_ms=30 * _DAY_MS,
+    retention_ms=_COMMANDS_KEPT_MS,
     max_message_bytes=MAX_COMMAND_BYTES,
 )
 CAMPAIGN_EVENTS = Topic(
@@ -55,7 +58,7 @@ CAMPAIGN_COMMANDS_DEAD = Topic(
     key="as read",
     holds="commands that could not be handled, with reason, topic, partition and offset in headers",
     writers=("engine",),
-    retention_ms=30 * _DAY_MS,
+    retention_ms=_COMMANDS_KEPT_MS,
     max_message_bytes=MAX_EVENT_BYTES,
 )
 CAMPAIGN_STATE = Topic(

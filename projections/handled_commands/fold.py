@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
 import orjson
 
 from events.envelope import EventRecord
 from events.facts import ANSWERS_USER
 from events.instants import iso, parse_instant
-
-KEPT = timedelta(days=30)
-"""As long as the commands topics keep commands; by the time of events, so that every replay forgets alike."""
+from events.topics import COMMANDS_KEPT
 
 _REFUSALS = frozenset({"CommandRejected.v1", "CommandHadNoEffect.v1"})
 
@@ -30,8 +27,8 @@ class HandledRow:
 
 
 def forgotten_before(at: str) -> str:
-    """What was handled before this is forgotten at `at`; both are `iso` text."""
-    return iso(parse_instant(at) - KEPT)
+    """What was handled before this is forgotten at `at`, an event's time, so that every replay forgets alike; both are `iso` text."""
+    return iso(parse_instant(at) - COMMANDS_KEPT)
 
 
 def fold_handled(known: dict[tuple[str, str], HandledRow], event: EventRecord, partition: int) -> HandledRow | None:

@@ -14,13 +14,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from events.topics import COMMANDS_KEPT
 from projections.store.engine import writing
 from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.own_store import requests
 from services.runtime.clock import Clock
 
 UNANSWERED_SECONDS = 600.0
-KEYED_SECONDS = 30 * 86_400.0
+KEYED_SECONDS = COMMANDS_KEPT.total_seconds()
 """As long as the engine remembers the ids of handled commands."""
 _NAMESPACE = UUID("d8a3c5be-6a0d-5f0c-9b0e-3a4f7d1c2e55")
 MAX_KEY_CHARACTERS = 255

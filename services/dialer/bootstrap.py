@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import socket
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
@@ -24,7 +23,7 @@ from services.dialer.vapi_provider import VapiCompatibleProvider
 from services.runtime.callback_urls import callback_url
 from services.runtime.clock import Clock
 from services.runtime.health import Health, serve_health
-from services.runtime.kafka import make_consumer, make_producer
+from services.runtime.kafka import make_consumer, make_producer, member_id
 from services.runtime.letting_go import let_go
 from services.runtime.process import until_stopped_or_failed
 from services.runtime.url_guard import AllowedHosts, guarded_session
@@ -78,7 +77,9 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         await follower.start()
         # the port is taken before the place in the group that is named by it
         stack.push_async_callback((await serve_health(health, settings.host, settings.dialer_port)).cleanup)
-        consumer = make_consumer(settings, group_id=settings.group_id(GROUP), group_instance_id=_instance_id(settings))
+        consumer = make_consumer(
+            settings, group_id=settings.group_id(GROUP), group_instance_id=member_id(settings.group_id(GROUP), settings.dialer_port)
+        )
         stack.push_async_callback(let_go, consumer)
         reader = QueueReader(consumer, dispatcher, reconciliation.on_outcome_unknown, clock, settings.dialer_max_taken)
         stack.push_async_callback(reader.close)
@@ -91,11 +92,6 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
 def _session(connections: int) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=connections)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-
-def _instance_id(settings: DialerSettings) -> str:
-    """Names this place in the group (KIP-345): who is started again after a kill takes its partitions back at once."""
-    return f"{settings.group_id(GROUP)}-{socket.gethostname()}-{settings.dialer_port}"
 
 
 def _new_id() -> str:

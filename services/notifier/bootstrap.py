@@ -1,7 +1,6 @@
 """Owns how the notifier is wired, and the order in which it starts and stops."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +22,7 @@ from services.notifier.signing import org_secret
 from services.runtime.clock import Clock
 from services.runtime.errors import StartupError
 from services.runtime.health import Health, serve_health
-from services.runtime.kafka import make_consumer
+from services.runtime.kafka import make_consumer, member_id
 from services.runtime.letting_go import let_go
 from services.runtime.process import until_stopped_or_failed
 from services.runtime.url_guard import AllowedHosts, guarded_session
@@ -58,7 +57,9 @@ async def run_notifier(settings: NotifierSettings, clock: Clock, stop: asyncio.E
         http = await stack.enter_async_context(guarded_session(AllowedHosts.parse(settings.webhook_allowed_private_hosts)))
         outbox = Outbox(database)
         stack.push_async_callback((await serve_health(health, settings.host, settings.notifier_port)).cleanup)
-        consumer = make_consumer(settings, group_id=settings.group_id(GROUP), group_instance_id=_instance_id(settings))
+        consumer = make_consumer(
+            settings, group_id=settings.group_id(GROUP), group_instance_id=member_id(settings.group_id(GROUP), settings.notifier_port)
+        )
         stack.push_async_callback(let_go, consumer)
         deliverer = Deliverer(
             outbox=outbox,
@@ -74,11 +75,6 @@ async def run_notifier(settings: NotifierSettings, clock: Clock, stop: asyncio.E
         consumer.subscribe([settings.topic_name(CAMPAIGN_EVENTS)], listener=reader)
         await consumer.start()
         await until_stopped_or_failed(stop, reader.run(), deliverer.run())
-
-
-def _instance_id(settings: NotifierSettings) -> str:
-    """Names this place in the group (KIP-345): who is started again after a kill takes its partitions back at once."""
-    return f"{settings.group_id(GROUP)}-{socket.gethostname()}-{settings.notifier_port}"
 
 
 def _add_checks(health: Health, reader: LogReader, outbox: Outbox) -> None:

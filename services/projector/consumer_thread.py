@@ -3,7 +3,6 @@
 Everything here runs in that thread's event loop, so a seek never falls between taking records and knowing where they begin.
 """
 
-import socket
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from aiokafka.errors import NoOffsetForPartitionError
 from aiokafka.structs import TopicPartition
 
 from services.projector.batch import Batch
-from services.runtime.kafka import make_consumer
+from services.runtime.kafka import make_consumer, member_id
 from services.runtime.letting_go import let_go
 from services.runtime.settings import Settings
 
@@ -53,7 +52,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return make_consumer(
             self._settings,
             group_id=self._settings.group_id("projector"),
-            group_instance_id=_instance_id(self._settings),
+            group_instance_id=member_id(self._settings.group_id("projector"), self._settings.projector_port),
             max_poll_records=MAX_RECORDS,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
         )
@@ -120,8 +119,3 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             elif now is not None:
                 consumer.seek(partition, now.offset)
         return batches
-
-
-def _instance_id(settings: Settings) -> str:
-    """Names this place in the group (KIP-345): who is started again after a kill takes its partitions back at once."""
-    return f"{settings.group_id('projector')}-{socket.gethostname()}-{settings.projector_port}"

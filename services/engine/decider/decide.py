@@ -7,10 +7,11 @@ from typing import Any
 from events import commands, facts
 from events.envelope import Command, Event
 from events.ids import campaign_id_of
+from events.topics import COMMANDS_KEPT
 from services.engine.decider import call_commands, campaign_commands, contact_commands
 from services.engine.decider.outcomes import repeated
 from services.engine.decider.policy import Policy
-from services.engine.decider.state import HANDLED_KEPT, PartitionState
+from services.engine.decider.state import PartitionState
 
 Decision = Callable[[PartitionState, Command, Any, datetime, Policy], list[Event]]
 
@@ -37,7 +38,7 @@ def decide(state: PartitionState, command: Command, now: datetime, policy: Polic
     """
     if command.data.from_user:
         first = state.handled.get((command.org_id, command.id))
-        if first is not None and first.at >= now - HANDLED_KEPT:
+        if first is not None and first.at >= now - COMMANDS_KEPT:
             return [repeated(command, now, first.type_name, first.at, first.campaign_id)]
     return _DECISIONS[type(command.data)](state, command, command.data, now, policy)
 

@@ -6,12 +6,10 @@ A campaign's pending calls are a range of positions, not objects: a million of t
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from events.topics import COMMANDS_KEPT
 from services.engine.decider.deadlines import Deadline, Deadlines
-
-HANDLED_KEPT = timedelta(days=30)
-"""As long as the commands topics keep commands (design, "Commands and events")."""
 
 OVER = frozenset({"ended", "cancelled", "archived"})
 
@@ -165,7 +163,7 @@ class PartitionState:
 
     def forget(self, now: datetime) -> None:
         """Drop what is remembered for a time only; the time is an event's, so that every replay forgets alike."""
-        while self.handled and next(iter(self.handled.values())).at < now - HANDLED_KEPT:
+        while self.handled and next(iter(self.handled.values())).at < now - COMMANDS_KEPT:
             self.handled.popitem(last=False)
         while self.awaited and next(iter(self.awaited.values())).due_at < now:
             self.awaited.popitem(last=False)
