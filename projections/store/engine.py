@@ -22,7 +22,8 @@ def open_database(database_url: str, **options: Any) -> AsyncEngine:
     url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
     if url.get_backend_name() != "sqlite":
         return create_async_engine(url, hide_parameters=True, **options)
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}, **options)
+    arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}
+    engine = create_async_engine(url, connect_args=arguments, hide_parameters=True, **options)
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
@@ -32,7 +33,7 @@ def open_sqlite_writer(database: AsyncEngine) -> Engine:
     """The same SQLite file for a thread that writes: plain calls, one connection, every transaction takes the write lock at once."""
     url = database.url.set(drivername="sqlite+pysqlite")
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False}
-    engine = create_engine(url, connect_args=arguments, poolclass=StaticPool, execution_options={_IMMEDIATE: True})
+    engine = create_engine(url, connect_args=arguments, poolclass=StaticPool, execution_options={_IMMEDIATE: True}, hide_parameters=True)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
