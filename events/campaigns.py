@@ -15,6 +15,9 @@ MAX_CONTACTS_PER_COMMAND = 4_000
 
 TARGETS = ("assistantId", "workflowId", "squadId")
 
+OVER = frozenset({"ended", "cancelled", "archived"})
+"""The statuses in which a campaign places no call any more (contract, "Campaign status")."""
+
 ServerMessage = Literal[
     "campaign.started",
     "campaign.cancelled",

@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from events.campaigns import OVER
 from events.topics import CAMPAIGN_COMMANDS
 from projections.campaign_progress.rows import CampaignRow
 from projections.errors import FoldError
@@ -25,7 +26,6 @@ from services.api.plans import Plan
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_OVER = frozenset({"ended", "cancelled", "archived"})
 _LOOK_AGAIN_SECONDS = 0.02
 NOT_ACCEPTED = "the log can not take the request now"
 NOT_KNOWN = "the outcome is not known yet; the same request, repeated, joins this one"
@@ -130,7 +130,7 @@ class Writer:
         """After a stop the pending calls end in pieces: the row when all have, or as it is after a while."""
         try:
             async with asyncio.timeout(self.patience_seconds):
-                while row.calls_scheduled and (row.deleted or row.status in _OVER):
+                while row.calls_scheduled and (row.deleted or row.status in OVER):
                     await self.freshness.clock.sleep(_LOOK_AGAIN_SECONDS)
                     row = await self.read_model.campaign(plan.org_id, plan.campaign_id, deleted=True) or row
         except (TimeoutError, ReadModelAwayError):

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from events.campaigns import OVER
 from events.commands import ClaimCall, CommandData, DialOutcome, ReportCall
 from events.envelope import Command
 from projections.dial_task.task import DialTask
@@ -12,7 +13,6 @@ from services.dialer.provider import Answer, FoundCall, NotPlaced, Placed, Refus
 
 SOURCE = "/ringfold/dialer"
 Step = Literal["pass", "ask-predial", "claim"]
-_OVER = frozenset({"ended", "cancelled", "archived"})
 
 
 def next_step(task: DialTask, attempt: int) -> Step:
@@ -21,7 +21,7 @@ def next_step(task: DialTask, attempt: int) -> Step:
     Passing a call over loses nothing: the engine queues it again when its campaign is resumed or its attempt comes
     back, and ends the unclaimed calls of a campaign that is over. Going on needlessly is harmless: no claim is granted.
     """
-    if task.call_status != "queued" or task.attempt != attempt or task.paused or task.deleted or task.campaign_status in _OVER:
+    if task.call_status != "queued" or task.attempt != attempt or task.paused or task.deleted or task.campaign_status in OVER:
         return "pass"
     return "ask-predial" if asks_predial(task) else "claim"
 

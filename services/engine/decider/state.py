@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from events.campaigns import OVER
 from events.topics import COMMANDS_KEPT
 from services.engine.decider.deadlines import Deadline, Deadlines
-
-OVER = frozenset({"ended", "cancelled", "archived"})
 
 
 @dataclass(slots=True)
