@@ -119,6 +119,30 @@ class CampaignDraft(CampaignSpec):
         return count_contacts(self.customers, self.dial_plan)
 
 
+class CampaignHead(CampaignSpec):
+    """A campaign whose contacts come beside it: as an upload, or copied from another campaign."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> "CampaignHead":
+        messages = self.spec_rules() + contact_rules(self.phone_number_id, (), None)
+        if messages:
+            raise broken(messages)
+        return self
+
+
+class CampaignCopy(CampaignSpec):
+    """V2's create from another campaign: what is absent is copied, `customers` too; what is given wins, overrides key by key."""
+
+    duplicate_from_campaign_id: NonEmpty
+    customers: Annotated[list[Customer], Field(min_length=1)] | None = None
+
+
+class AddedContacts(Wire):
+    """Contacts for a campaign that has its own already."""
+
+    customers: Annotated[list[Customer], Field(min_length=1, max_length=MAX_CONTACTS_PER_REQUEST)]
+
+
 class CampaignEdit(Wire):
     """What `PATCH /campaign/{id}` takes; fields left out stay as they are, a new target replaces the old one."""
 

@@ -61,14 +61,16 @@ class CreateCampaign(CampaignSpec, CommandData):
 
 
 class AddContacts(CommandData):
-    """Part `part` (counted from 0) of the contacts of a campaign that is created in parts; parts are taken in order.
+    """More contacts: of a campaign that is created in parts, or, without `part`, of one whose contacts are complete and that is not over.
 
-    `firstEntry` is the index, in the whole dial plan, of the first entry here: a long entry may go on over several parts.
+    `part` counts from 0, and parts are taken in order. `firstEntry` is the index, in the whole dial plan, of the first entry
+    here: a long entry may go on over several parts. A campaign whose contacts are complete takes `customers` only, and only
+    where it has no dial plan.
     """
 
     type_name = "AddContacts.v1"
 
-    part: Annotated[WholeNumber, Field(ge=0, le=MAX_PARTS)]
+    part: Annotated[WholeNumber, Field(ge=0, le=MAX_PARTS)] | None = None
     customers: Annotated[list[Customer], Field(min_length=1)] | None = None
     dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
     first_entry: Annotated[WholeNumber, Field(ge=0, le=MAX_ENTRIES)] = 0
@@ -78,6 +80,8 @@ class AddContacts(CommandData):
         messages = []
         if (self.customers is None) == (self.dial_plan is None):
             messages.append("exactly one of customers and dialPlan is required")
+        if self.part is None and self.dial_plan is not None:
+            messages.append("part is required with dialPlan")
         messages += count_rules(count_contacts(self.customers, self.dial_plan), MAX_CONTACTS_PER_COMMAND)
         if messages:
             raise broken(messages)

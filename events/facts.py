@@ -53,7 +53,10 @@ class CallScheduled(Fact):
 
 
 class ContactsCompleted(Fact):
-    """All contacts of the campaign are on the log: from here it is shown and may be dialed. `contacts` is their number."""
+    """All contacts of the campaign are on the log: from here it is shown and may be dialed. `contacts` is their number.
+
+    Recorded again each time that contacts were added to a campaign whose contacts were complete.
+    """
 
     type_name = "ContactsCompleted.v1"
     answers_user = True

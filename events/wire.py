@@ -1,6 +1,6 @@
 """Owns what every model on the wire has in common: camelCase names, strict types, unknown fields refused, null as absent."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
@@ -70,3 +70,4 @@ NonEmpty = Annotated[str, StringConstraints(min_length=1, max_length=1_000, patt
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 EndedReason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Attempt = Annotated[WholeNumber, Field(ge=1, le=1_000_000)]
+AnyWire = TypeVar("AnyWire", bound=Wire)

@@ -114,6 +114,20 @@ def contact(call: CallView) -> dict[str, Any]:
     )
 
 
+def contact_result(call: CallView) -> dict[str, Any]:
+    """A line of a campaign's results: the contact, its call, and the customer as it was given."""
+    return contact(call) | _present(
+        {
+            "customer": orjson.loads(call.customer),
+            "callStatus": call.status,
+            "startedAt": call.started_at,
+            "endedAt": call.ended_at,
+            "cost": call.cost,
+            "analysis": None if call.analysis is None else orjson.loads(call.analysis),
+        }
+    )
+
+
 def page_of(results: Iterable[dict[str, Any]], total: int, page: int, limit: int, sort_order: str) -> dict[str, Any]:
     """One page with its `metadata`."""
     return {

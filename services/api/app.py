@@ -7,12 +7,14 @@ from aiohttp import web
 from services.api.call_reads import get_call, list_calls
 from services.api.campaign_reads import get_campaign, list_campaigns, list_contacts
 from services.api.campaign_writes import create_campaign, delete_campaign, update_campaign
+from services.api.contact_results import get_results
 from services.api.context import CONTEXT, ApiContext
 from services.api.docs import get_docs, get_docs_file
 from services.api.generations import V1, V2, Generation
 from services.api.middleware import keyed, name_request, observe
 from services.api.openapi import get_openapi
 from services.api.provider_callbacks import receive_callback
+from services.api.upload_writes import add_contacts
 from services.runtime.callback_urls import CALLBACK_ROUTE
 from services.runtime.health import Health
 
@@ -47,4 +49,6 @@ def _campaign_routes(generation: Generation) -> list[web.RouteDef]:
         web.get(item, keyed(partial(get_campaign, generation)), allow_head=False),
         web.patch(item, keyed(partial(update_campaign, generation))),
         web.delete(item, keyed(partial(delete_campaign, generation))),
+        web.post(f"{item}/contacts", keyed(add_contacts)),
+        web.get(f"{item}/results", keyed(get_results), allow_head=False),
     ]

@@ -28,6 +28,7 @@ from services.api.metrics import ApiMetrics
 from services.api.own_store import ensure_own_schema
 from services.api.repeats import Repeats
 from services.api.settings import ApiSettings
+from services.api.uploads import Uploads
 from services.api.writing import Writer
 from services.runtime.clock import Clock
 from services.runtime.errors import StartupError
@@ -110,6 +111,7 @@ class Api:
             log_answers=LogAnswers(event_log),
             hold_seconds=settings.api_hold_seconds,
             patience_seconds=settings.api_read_model_patience_seconds,
+            upload_seconds=settings.api_upload_seconds,
             max_waiting=settings.api_max_writes,
         )
 
@@ -120,6 +122,9 @@ class Api:
         return ApiContext(
             authenticator=Authenticator(key_store(database), clock),
             bodies=BodyReader(settings.api_max_large_bodies),
+            uploads=Uploads(
+                settings.data_dir / "uploads", settings.api_max_upload_bytes, settings.api_upload_seconds, settings.api_max_uploads
+            ),
             read_model=read_model,
             writer=writer,
             repeats=Repeats(database, clock, _draw_id, settings.duplicate_window_seconds),

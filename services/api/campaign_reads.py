@@ -5,10 +5,10 @@ from aiohttp import web
 from events.ids import is_uuid
 from projections.campaign_progress.rows import CampaignRow
 from projections.queries.views import Page
+from services.api.answered_writes import no_campaign
 from services.api.answers import campaign_summary, contact, listed_campaign, page_of
 from services.api.campaign_stream import PAGE, calls_of, campaign_chunks
 from services.api.context import ORG, context_of
-from services.api.errors import NotFoundError
 from services.api.generations import Generation
 from services.api.query_parameters import Parameters, campaigns_query, contacts_query
 from services.api.responding import json_response, write_chunks
@@ -21,15 +21,15 @@ async def get_campaign(generation: Generation, request: web.Request) -> web.Stre
     parameters.check()
     campaign_id = request.match_info["id"]
     if not is_uuid(campaign_id):
-        raise _no_campaign(campaign_id)
+        raise no_campaign(campaign_id)
     if generation.summarises:
         row = await context.read_model.campaign(request[ORG], campaign_id)
         if row is None:
-            raise _no_campaign(campaign_id)
+            raise no_campaign(campaign_id)
         return json_response(campaign_summary(row, counters))
     found = await context.read_model.campaign_and_calls(request[ORG], campaign_id, PAGE)
     if found is None:
-        raise _no_campaign(campaign_id)
+        raise no_campaign(campaign_id)
     return await write_chunks(request, campaign_chunks(found[0], calls_of(*found, context.read_model), context.calls_as_strings))
 
 
@@ -49,9 +49,5 @@ async def list_contacts(request: web.Request) -> web.StreamResponse:
     if is_uuid(campaign_id):
         page = await context_of(request).read_model.contacts(request[ORG], campaign_id, statuses, order, page_number, limit)
     if page is None:
-        raise _no_campaign(campaign_id)
+        raise no_campaign(campaign_id)
     return json_response(page_of(map(contact, page.items), page.total, page_number, limit, "ASC"))
-
-
-def _no_campaign(campaign_id: str) -> NotFoundError:
-    return NotFoundError(f"campaign {campaign_id} does not exist")

@@ -50,7 +50,7 @@ async def campaign_chunks(row: CampaignRow, read: ReadCalls, calls_as_strings: b
         yield chunk
     yield b',"calls":{'
     separator = b""
-    async for page in _pages(row, read):
+    async for page in pages_of(row, read):
         items = []
         for call in page:
             value = campaign_call(call)
@@ -62,7 +62,7 @@ async def campaign_chunks(row: CampaignRow, read: ReadCalls, calls_as_strings: b
 
 async def _customers(row: CampaignRow, read: ReadCalls) -> AsyncIterator[bytes]:
     separator = b',"customers":['
-    async for page in _pages(row, read):
+    async for page in pages_of(row, read):
         yield separator + b",".join(call.customer.encode() for call in page)
         separator = b","
     yield b"]" if separator == b"," else separator + b"]"
@@ -71,7 +71,7 @@ async def _customers(row: CampaignRow, read: ReadCalls) -> AsyncIterator[bytes]:
 async def _dial_plan(row: CampaignRow, read: ReadCalls) -> AsyncIterator[bytes]:
     yield b',"dialPlan":['
     entry: int | None = None
-    async for page in _pages(row, read):
+    async for page in pages_of(row, read):
         pieces = []
         for call in page:
             if call.entry != entry:
@@ -85,7 +85,8 @@ async def _dial_plan(row: CampaignRow, read: ReadCalls) -> AsyncIterator[bytes]:
     yield b"]" if entry is None else b"]}]"
 
 
-async def _pages(row: CampaignRow, read: ReadCalls) -> AsyncIterator[list[CallView]]:
+async def pages_of(row: CampaignRow, read: ReadCalls) -> AsyncIterator[list[CallView]]:
+    """The campaign's calls in the order of positions, by the thousand."""
     position = row.first_position
     while page := await read(position, PAGE):
         yield page

@@ -1,7 +1,7 @@
 """Owns how commands get into the log: in order, waiting for all replicas, and saying whether a failure may have written them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -29,7 +29,7 @@ class MaybeWrittenError(Exception):
 class CommandLog(Protocol):
     """Appends commands durably."""
 
-    async def append(self, topic: Topic, org_id: str, records: Sequence[bytes]) -> None:
+    async def append(self, topic: Topic, org_id: str, records: Iterable[bytes]) -> None:
         """Return once all are in the log, in this order; raises `LogUnavailableError` or `MaybeWrittenError`.
 
         Without an answer it waits for ever: the caller sets the time, and a cancelled append may be written.
@@ -97,7 +97,7 @@ class KafkaCommandLog:
             return "the log does not acknowledge commands"
         return None
 
-    async def append(self, topic: Topic, org_id: str, records: Sequence[bytes]) -> None:
+    async def append(self, topic: Topic, org_id: str, records: Iterable[bytes]) -> None:
         problem = self.problem()
         if problem is not None:
             raise LogUnavailableError(problem)

@@ -11,6 +11,7 @@ from services.api.bodies import BodyReader
 from services.api.command_log import CommandLog
 from services.api.metrics import ApiMetrics
 from services.api.repeats import Repeats
+from services.api.uploads import Uploads
 from services.api.writing import Writer
 from services.runtime.clock import Clock
 
@@ -21,6 +22,7 @@ class ApiContext:
 
     authenticator: Authenticator
     bodies: BodyReader
+    uploads: Uploads
     read_model: ReadModel
     writer: Writer
     repeats: Repeats

@@ -55,7 +55,7 @@ class TooLargeError(ApiError):
 
 
 class NotJsonError(ApiError):
-    """The body is not declared as JSON."""
+    """The body is not declared as what is taken here."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 

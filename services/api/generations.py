@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from events.campaigns import CampaignDraft, CampaignEdit
+from events.campaigns import CampaignCopy, CampaignDraft, CampaignEdit, CampaignHead
 from events.commands import ArchiveCampaign, CommandData, DeleteCampaign, UpdateCampaign
 from events.validation import messages_of
-from events.wire import Wire
+from events.wire import AnyWire
 from services.api.bodies import TOO_DEEP
 from services.api.errors import InvalidRequestError
 
-AnyWire = TypeVar("AnyWire", bound=Wire)
+COPIED_FROM = "duplicateFromCampaignId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,22 @@ class Generation:
     refused_fields: tuple[str, ...]
     summarises: bool
     """Whether GET answers a summary instead of the whole campaign."""
+    copies: bool
+    """Whether `POST` copies another campaign where `duplicateFromCampaignId` asks for it."""
 
     def draft(self, value: Any) -> CampaignDraft:
         """What `POST` takes; raises `InvalidRequestError` with one message for each broken rule."""
         return self._validated(CampaignDraft, value)
+
+    def head(self, value: Any) -> CampaignHead:
+        """What comes beside an upload of contacts; raises `InvalidRequestError` with one message for each broken rule."""
+        return self._validated(CampaignHead, value)
+
+    def copy(self, value: Any) -> CampaignCopy | None:
+        """What `POST` takes to copy a campaign; None where that is not asked for. Raises as `draft` does."""
+        if not self.copies or not isinstance(value, Mapping) or value.get(COPIED_FROM) is None:
+            return None
+        return self._validated(CampaignCopy, value)
 
     def edit(self, value: Any) -> UpdateCampaign:
         """What `PATCH` takes, as the command; raises `InvalidRequestError` with one message for each broken rule."""
@@ -67,6 +79,7 @@ V1 = Generation(
     removed_status="ended",
     refused_fields=(),
     summarises=False,
+    copies=False,
 )
 V2 = Generation(
     prefix="/v2/campaign",
@@ -74,6 +87,7 @@ V2 = Generation(
     remove=ArchiveCampaign,
     removal_completes="CampaignArchived.v1",
     removed_status="archived",
-    refused_fields=("workflowId", "dialPlan", "duplicateFromCampaignId"),
+    refused_fields=("workflowId", "dialPlan"),
     summarises=True,
+    copies=True,
 )

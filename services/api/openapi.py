@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from events.campaigns import CampaignDraft, CampaignEdit
+from events.campaigns import AddedContacts, CampaignCopy, CampaignDraft, CampaignEdit, CampaignHead
 from events.schemas import taken, written
 from events.wire import Wire
 from services.api.generations import V2
@@ -19,12 +19,19 @@ from services.api.openapi_answers import (
     CampaignPage,
     CampaignSummary,
     CampaignSummaryPage,
+    ContactResult,
+    ContactsAdded,
     Readiness,
     Refusal,
+    UploadedCampaign,
 )
 from services.api.openapi_paths import KEY_SCHEME, paths
 
-_ANSWERS = (Campaign, CampaignPage, CampaignSummary, CampaignSummaryPage, CampaignContactPage, Call, Refusal, Readiness)
+_ANSWERS = (
+    Campaign, UploadedCampaign, CampaignPage, CampaignSummary, CampaignSummaryPage, CampaignContactPage, ContactsAdded, ContactResult,
+    Call, Refusal, Readiness,
+)  # fmt: skip
+_TAKEN = (CampaignDraft, CampaignHead, CampaignCopy, CampaignEdit, AddedContacts)
 _SCHEMAS = "#/components/schemas/"
 
 
@@ -66,7 +73,7 @@ def openapi() -> dict[str, Any]:
 
 def _taken_components() -> dict[str, Any]:
     components: dict[str, Any] = {}
-    for model in (CampaignDraft, CampaignEdit):
+    for model in _TAKEN:
         schema = taken(model, _SCHEMAS + "{model}Input")
         components |= {f"{name}Input": part for name, part in schema.pop("$defs", {}).items()}
         fields = {name: field for name, field in schema["properties"].items() if name not in V2.refused_fields}

@@ -44,6 +44,23 @@ class Campaign(CallCounters, CampaignIdentity):
     calls: dict[str, CampaignCall | str]
 
 
+class UploadedCampaign(CallCounters, CampaignIdentity):
+    """A campaign that was created with an upload, as in a list; `errors` says what was wrong with the lines that were passed over."""
+
+    calls: dict[str, CampaignCall | str]
+    lines_skipped: int | None = None
+    errors: list[str] | None = None
+
+
+class ContactsAdded(Wire):
+    """How many contacts were added; `errors` says what was wrong with the lines that were passed over, if any."""
+
+    campaign_id: str
+    contacts_added: int
+    lines_skipped: int | None = None
+    errors: list[str] | None = None
+
+
 class CampaignSummary(CampaignIdentity):
     """A campaign without its contacts; the counters are there when `includeCounters` asks for them."""
 
@@ -97,6 +114,17 @@ class CampaignPage(Wire):
 class CampaignSummaryPage(Wire):
     results: list[CampaignSummary]
     metadata: PageMetadata
+
+
+class ContactResult(CampaignContact):
+    """What became of a contact: a line of a campaign's results; `cost` is in US dollars, as the provider says it."""
+
+    customer: Customer
+    call_status: CallStatus
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    cost: float | None = None
+    analysis: dict[str, Any] | None = None
 
 
 class CampaignContactPage(Wire):

@@ -5,6 +5,7 @@ from typing import Any
 from projections.queries.calls import CONTACT_STATUSES
 from services.api.query_parameters import CAMPAIGN_STATUSES, MAX_LIMIT
 from services.api.repeats import MAX_KEY_CHARACTERS
+from services.api.upload_writes import BAD_LINES
 
 
 def _query(name: str, description: str, schema: dict[str, Any], required: bool = False) -> dict[str, Any]:
@@ -60,6 +61,12 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "description": "The same key with the same request is carried out once and answered the same; with another request it is refused.",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": "^[ -~]+$"},
 }
+BAD_LINES_PARAMETER = _query(
+    "badLines",
+    "What becomes of a CSV some lines of which can not be taken: `reject` takes nothing and answers 400, `skip` takes the good lines",
+    {"type": "string", "enum": list(BAD_LINES), "default": "reject"},
+)
+RESULTS_FORMAT = _query("format", "", {"type": "string", "enum": ["csv", "ndjson"], "default": "csv"})
 CALLBACK_PARAMETERS: list[dict[str, Any]] = [
     _path("org", "The org", {"type": "string"}),
     _path("campaign", "The campaign's id", {"type": "string"}),

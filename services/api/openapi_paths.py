@@ -5,20 +5,24 @@ from typing import Any
 
 from services.api.generations import V1, V2, Generation
 from services.api.openapi_parameters import (
+    BAD_LINES_PARAMETER,
     CALLBACK_PARAMETERS,
     CONTACT_LIST,
     IDEMPOTENCY_KEY,
     INCLUDE_COUNTERS,
     LIST,
     NEWEST_CALLS,
+    RESULTS_FORMAT,
     identified,
 )
+from services.api.upload_writes import CAMPAIGN_PART, CUSTOMERS_PART
 
 KEY_SCHEME = "key"
 _READING = (HTTPStatus.SERVICE_UNAVAILABLE,)
 _WITH_BODY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _DRAFT = {"name": "Spring", "assistantId": "asst-1", "phoneNumberId": "pn-1", "customers": [{"number": "+14155550101", "name": "Ada"}]}
 _EDIT = {"name": "Summer"}
+_CSV = {"type": "string", "description": "A CSV whose header names `number`, maybe `name`, and any variables"}
 _MEANINGS = {
     HTTPStatus.BAD_REQUEST: "The request breaks a rule, or the campaign's state forbids it: one message for each broken rule.",
     HTTPStatus.UNAUTHORIZED: "No key, or none that is valid.",
@@ -26,7 +30,7 @@ _MEANINGS = {
     HTTPStatus.NOT_FOUND: "Unknown here, or of another org.",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body, or one contact in it, is too large.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as JSON.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as what is taken here.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The log, or the read model, can not take the request now; the same request, repeated, joins this one.",
 }
 
@@ -35,11 +39,6 @@ def paths() -> dict[str, Any]:
     return {
         **_campaign_paths(V1, "campaigns", "V1"),
         **_campaign_paths(V2, "campaigns v2", "V2"),
-        f"{V2.prefix}/{{id}}/contacts": {
-            "get": _keyed(
-                "listContactsV2", "campaigns v2", "List a campaign's contacts", "CampaignContactPage", 404, parameters=CONTACT_LIST
-            )
-        },
         "/call": {
             "get": _keyed("listCalls", "calls", "List the newest calls of a campaign", ["Call"], 404, parameters=NEWEST_CALLS),
         },
@@ -79,11 +78,21 @@ def _campaign_paths(generation: Generation, tag: str, suffix: str) -> dict[str, 
         parameters=get_parameters,
         bad_request=generation.summarises,
     )
-    create = _keyed(f"createCampaign{suffix}", tag, "Create a campaign", "Campaign", *_WITH_BODY, success=201, parameters=[IDEMPOTENCY_KEY])
+    create = _keyed(
+        f"createCampaign{suffix}",
+        tag,
+        "Create a campaign; with its contacts as a CSV, or, in V2, as a copy of another",
+        "Campaign",
+        *_WITH_BODY,
+        *([404] if generation.copies else []),
+        success=201,
+        parameters=[BAD_LINES_PARAMETER, IDEMPOTENCY_KEY],
+    )
+    create["responses"]["201"] = _json("Created", {"anyOf": [{"$ref": _component("Campaign")}, {"$ref": _component("UploadedCampaign")}]})
     update = _keyed(f"updateCampaign{suffix}", tag, "Edit or stop a campaign", "Campaign", 404, *_WITH_BODY, parameters=writing)
     return {
         generation.prefix: {
-            "post": create | {"requestBody": _body(f"CampaignDraft{models}", _DRAFT)},
+            "post": create | {"requestBody": _creation(generation, models)},
             "get": _keyed(f"listCampaigns{suffix}", tag, "List campaigns", page, parameters=list_parameters),
         },
         f"{generation.prefix}/{{id}}": {
@@ -91,7 +100,48 @@ def _campaign_paths(generation: Generation, tag: str, suffix: str) -> dict[str, 
             "patch": update | {"requestBody": _body(f"CampaignEdit{models}", _EDIT)},
             "delete": _keyed(f"deleteCampaign{suffix}", tag, removed, "Campaign", 404, parameters=writing),
         },
+        f"{generation.prefix}/{{id}}/contacts": _contacts(generation, tag, suffix),
+        f"{generation.prefix}/{{id}}/results": {"get": _results(tag, suffix)},
     }
+
+
+def _creation(generation: Generation, models: str) -> dict[str, Any]:
+    body = _body(f"CampaignDraft{models}", _DRAFT)
+    if generation.copies:
+        json = body["content"]["application/json"]
+        json["schema"] = {"anyOf": [json["schema"], {"$ref": _component(f"CampaignCopy{models}")}]}
+    form = {
+        "type": "object",
+        "properties": {CAMPAIGN_PART: {"$ref": _component(f"CampaignHead{models}")}, CUSTOMERS_PART: _CSV},
+        "required": [CAMPAIGN_PART, CUSTOMERS_PART],
+        "additionalProperties": False,
+    }
+    types = {CAMPAIGN_PART: {"contentType": "application/json"}, CUSTOMERS_PART: {"contentType": "text/csv"}}
+    body["content"]["multipart/form-data"] = {"schema": form, "encoding": types}
+    return body
+
+
+def _contacts(generation: Generation, tag: str, suffix: str) -> dict[str, Any]:
+    parameters = [*identified("campaign"), BAD_LINES_PARAMETER, IDEMPOTENCY_KEY]
+    summary = "Add contacts to a campaign that is not over"
+    add = _keyed(f"addContacts{suffix}", tag, summary, "ContactsAdded", 404, *_WITH_BODY, success=201, parameters=parameters)
+    body = _body("AddedContacts", {"customers": _DRAFT["customers"]})
+    body["content"]["text/csv"] = {"schema": _CSV, "example": "number,name,city\n+14155550101,Ada,London\n"}
+    operations = {"post": add | {"requestBody": body}}
+    if generation.summarises:
+        listed = _keyed(f"listContacts{suffix}", tag, "List a campaign's contacts", "CampaignContactPage", 404, parameters=CONTACT_LIST)
+        operations["get"] = listed
+    return operations
+
+
+def _results(tag: str, suffix: str) -> dict[str, Any]:
+    summary = "Download what became of a campaign's contacts"
+    parameters = [*identified("campaign"), RESULTS_FORMAT]
+    results = _keyed(f"getResults{suffix}", tag, summary, "ContactResult", 404, parameters=parameters)
+    ndjson = {"type": "string", "description": f"On each line a `{_component('ContactResult')}`"}
+    content = {"text/csv": {"schema": {"type": "string"}}, "application/x-ndjson": {"schema": ndjson}}
+    results["responses"]["200"] = {"description": "Every contact, in order, a line each.", "content": content}
+    return results
 
 
 def _keyed(

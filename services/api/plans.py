@@ -1,6 +1,6 @@
 """Owns which commands a request becomes: one, or a creation in parts that each fit a record (design, "Commands and events")."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +13,17 @@ from events.contacts import Customer, DialPlanEntry
 from events.envelope import Command
 from events.ids import campaign_id_of
 from services.api.bodies import TOO_DEEP
+from services.api.contact_spool import MAX_PART_BYTES, SPARE_BYTES
 from services.api.errors import InvalidRequestError, TooLargeError
 
 SOURCE = "/ringfold/api"
 MAX_RECORD_BYTES = 900 * 1024
-MAX_PART_BYTES = 512 * 1024
-_SPARE_BYTES = 8 * 1024
-"""What the envelope and the brackets of a part may take."""
-
 COMPLETED = "ContactsCompleted.v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The records to append, in order, and how the log will answer them.
+    """The records to append, in order, and how the log will answer them; `records` gives the same ones each time it is gone through.
 
     `last_id` is the command whose answer completes the request. `completes_on` is the type of the event that ends its
     decision; None where that may be several and the run of events that name the command ends it.
@@ -35,10 +32,12 @@ class Plan:
     org_id: str
     campaign_id: str
     command_ids: tuple[str, ...]
-    records: tuple[bytes, ...]
+    records: Iterable[bytes]
     last_id: str
     completes_on: str | None
     creates: bool = False
+    is_upload: bool = False
+    """Whether it is of any size: then it is waited for longer, and never answered from the log."""
 
 
 def plan_change(org_id: str, command_id: str, campaign_id: str, data: CommandData, completes_on: str | None = None) -> Plan:
@@ -98,7 +97,7 @@ def _cut(customers: Sequence[Customer]) -> Iterator[Sequence[Customer]]:
     start, size = 0, 0
     for index, customer in enumerate(customers):
         more = _size(customer)
-        if index > start and (size + more > MAX_PART_BYTES - _SPARE_BYTES or index - start == MAX_CONTACTS_PER_COMMAND):
+        if index > start and (size + more > MAX_PART_BYTES - SPARE_BYTES or index - start == MAX_CONTACTS_PER_COMMAND):
             yield customers[start:index]
             start, size = index, 0
         size += more
@@ -114,7 +113,7 @@ def _dial_plan_parts(dial_plan: Sequence[DialPlanEntry]) -> list[dict[str, Any]]
         taken: list[Customer] = []
         for customer in entry.customers:
             more = _size(customer) + (0 if taken else len(entry.phone_number_id) * 6 + 50)
-            if count and (size + more > MAX_PART_BYTES - _SPARE_BYTES or count == MAX_CONTACTS_PER_COMMAND):
+            if count and (size + more > MAX_PART_BYTES - SPARE_BYTES or count == MAX_CONTACTS_PER_COMMAND):
                 parts.append({"dial_plan": _with(entries, entry, taken), "first_entry": first})
                 entries, taken, first, size, count = [], [], index, 0, 0
             taken.append(customer)

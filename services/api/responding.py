@@ -23,17 +23,20 @@ async def write_whole(request: web.Request, response: web.Response) -> web.Respo
     return response
 
 
-async def write_chunks(request: web.Request, chunks: AsyncIterator[bytes], status: int = 200) -> web.StreamResponse:
-    """Write JSON that comes in pieces, and return once all has left our buffers.
+async def write_chunks(
+    request: web.Request, chunks: AsyncIterator[bytes], status: int = 200, content_type: str = "application/json"
+) -> web.StreamResponse:
+    """Write what comes in pieces, and return once all has left our buffers.
 
     What fails before the first piece is written is raised, to be answered as an error; after that the connection is
     aborted and `ConnectionAbortedError` raised, so that no client takes a part for the whole.
     """
+    headers = {"Content-Type": content_type}
     buffered, whole = await _beginning(chunks)
     if whole:
-        return await write_whole(request, web.Response(status=status, body=buffered, content_type="application/json"))
+        return await write_whole(request, web.Response(status=status, body=buffered, headers=headers))
     _flush_before_returning(request)
-    response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
+    response = web.StreamResponse(status=status, headers=headers)
     await response.prepare(request)
     try:
         await response.write(buffered)

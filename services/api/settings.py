@@ -23,6 +23,12 @@ class ApiSettings(Settings):
     """How many commands may wait for their outcome at once; beyond that 503."""
     api_max_large_bodies: Annotated[int, Field(ge=1)] = 3
     """How many bodies above 1 MiB are held in memory at once; more wait to be read."""
+    api_max_upload_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024 * 1024
+    """How large an upload of contacts may be."""
+    api_upload_seconds: Annotated[float, Field(gt=0)] = 600
+    """How long an upload may take to come, and then to be read and known; the engine waits as long for a campaign's contacts."""
+    api_max_uploads: Annotated[int, Field(ge=1)] = 2
+    """How many uploads are taken at once; more wait to be read."""
 
     def own_store_url(self) -> str:
         """The database of keys and remembered requests: beside the read model on PostgreSQL, a file of its own otherwise."""

@@ -49,7 +49,10 @@ class Refused:
 
 @dataclass(slots=True)
 class Writer:
-    """Carries plans out. Spans are in seconds: `hold` for all of it, `patience` for the read model to know the outcome."""
+    """Carries plans out. Spans are in seconds: `hold` for all of it, `patience` for the read model to know the outcome.
+
+    `upload_seconds` stands for both where the plan is an upload.
+    """
 
     log: CommandLog
     events: EventLog
@@ -59,6 +62,7 @@ class Writer:
     log_answers: LogAnswers
     hold_seconds: float
     patience_seconds: float
+    upload_seconds: float
     max_waiting: int
     waiting: int = field(default=0)
 
@@ -71,7 +75,7 @@ class Writer:
             raise UnavailableError(NOT_ACCEPTED)
         self.waiting += 1
         try:
-            async with asyncio.timeout(self.hold_seconds):
+            async with asyncio.timeout(self.upload_seconds if plan.is_upload else self.hold_seconds):
                 return await self._carry_out(plan)
         except TimeoutError as error:
             raise UnavailableError(NOT_KNOWN) from error
@@ -116,10 +120,12 @@ class Writer:
 
     async def _answer(self, plan: Plan, outcome: Outcome) -> Accepted | Refused:
         try:
-            async with asyncio.timeout(self.patience_seconds):
+            async with asyncio.timeout(self.upload_seconds if plan.is_upload else self.patience_seconds):
                 await self.freshness.reached(outcome.partition, outcome.next_offset)
                 row = await self.read_model.campaign(plan.org_id, plan.campaign_id, deleted=True)
-        except (TimeoutError, ReadModelAwayError):
+        except (TimeoutError, ReadModelAwayError) as error:
+            if plan.is_upload:
+                raise UnavailableError(NOT_KNOWN) from error
             _log.warning("the read model is away, an answer is built from the events", extra={"action": "answer-from-log"})
             return await self._answer_from_log(plan, outcome)
         if row is None:

@@ -1,7 +1,7 @@
 """Owns the API of a test: the real app, own store and read model in one process, on the real decider and a log in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +30,7 @@ from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
 from services.api.own_store import ensure_own_schema
 from services.api.repeats import Repeats
+from services.api.uploads import Uploads
 from services.api.writing import Writer
 from services.runtime.health import Health
 from tests.engine.given import World
@@ -71,7 +72,7 @@ class MemoryLog:
     is_followed: bool = True
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def append(self, topic: Topic, org_id: str, records: Sequence[bytes]) -> None:
+    async def append(self, topic: Topic, org_id: str, records: Iterable[bytes]) -> None:
         if isinstance(self.fault, LogUnavailableError):
             raise self.fault
         commands = [decode_command(record) for record in records]
@@ -137,9 +138,11 @@ class Service:
 LATER = {"earliestAt": "2030-01-02T09:00:00Z"}
 
 
-def draft(customers: int = 2, **fields: Any) -> dict[str, Any]:
-    """A campaign that waits for tomorrow."""
-    contacts = [{"number": f"+1415555{number:04d}", "name": f"Customer {number}"} for number in range(customers)]
+def draft(customers: int | list[dict[str, Any]] = 2, **fields: Any) -> dict[str, Any]:
+    """A campaign that waits for tomorrow, with so many customers or with these."""
+    contacts = customers
+    if isinstance(customers, int):
+        contacts = [{"number": f"+1415555{number:04d}", "name": f"Customer {number}"} for number in range(customers)]
     spec = {"name": "Spring", "assistantId": "a-1", "phoneNumberId": "p-1", "schedulePlan": LATER, "customers": contacts}
     return {field: value for field, value in (spec | fields).items() if value is not ...}
 
@@ -167,6 +170,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         log_answers=LogAnswers(log),
         hold_seconds=options.get("hold_seconds", 10.0),
         patience_seconds=options.get("patience_seconds", 5.0),
+        upload_seconds=options.get("upload_seconds", 10.0),
         max_waiting=options.get("max_waiting", 100),
     )
 
@@ -176,6 +180,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
     context = ApiContext(
         authenticator=Authenticator(keys, clock),
         bodies=BodyReader(2),
+        uploads=Uploads(directory / "uploads", options.get("max_upload_bytes", 10_000_000), 10.0, 2),
         read_model=read_model,
         writer=writer,
         repeats=Repeats(own_database, clock, draw_id, options.get("window_seconds", 0.0)),

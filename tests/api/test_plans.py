@@ -10,9 +10,10 @@ from events.campaigns import MAX_CONTACTS_PER_COMMAND, CampaignDraft
 from events.codec import decode_command
 from events.commands import AddContacts, CreateCampaign
 from events.envelope import Command
+from services.api.contact_spool import MAX_PART_BYTES
 from services.api.errors import ApiError, TooLargeError
 from services.api.generations import V1
-from services.api.plans import MAX_PART_BYTES, MAX_RECORD_BYTES, Plan, plan_change, plan_creation
+from services.api.plans import MAX_RECORD_BYTES, Plan, plan_change, plan_creation
 
 SPEC = {"name": "Spring", "assistantId": "a-1"}
 
@@ -58,7 +59,7 @@ def test_a_large_campaign_is_cut_into_parts_in_order(count: int, characters: int
     assert header.data.parts == len(parts) > 1
     assert [part.data.part for part in parts if isinstance(part.data, AddContacts)] == list(range(len(parts)))
     assert [number for _, _, number in _numbers(parts)] == [customer["number"] for customer in customers]
-    assert all(len(record) <= MAX_PART_BYTES for record in plan.records[1:])
+    assert all(len(record) <= MAX_PART_BYTES for record in list(plan.records)[1:])
     assert all(len(_numbers([part])) <= MAX_CONTACTS_PER_COMMAND for part in parts)
     assert plan.last_id == parts[-1].id
     assert {part.campaign_id for part in parts} == {plan.campaign_id}

@@ -18,18 +18,6 @@ _ORGS = ("org-1", "org-2")
 
 _OUTCOMES = st.sampled_from(["placed", "refused", "not-placed", "unknown", "skipped", "not-found"])
 
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("create"), st.sampled_from(_ORGS), st.integers(1, 5), st.integers(1, 3), st.booleans()),
-        st.tuples(st.just("claim"), st.integers(0, 9), st.sampled_from(["a", "b"]), st.booleans()),
-        st.tuples(st.just("outcome"), st.integers(0, 9), st.sampled_from(["a", "b"]), _OUTCOMES),
-        st.tuples(st.just("report"), st.integers(0, 9), st.sampled_from(["ringing", "in-progress", "forwarding", "ended"]), st.booleans()),
-        st.tuples(st.just("user"), st.integers(0, 4), st.sampled_from(["stop", "pause", "resume", "archive", "delete", "name", "plan"])),
-        st.tuples(st.just("wait"), st.sampled_from([1, 60, 600, 4_000])),
-    ),
-    max_size=40,
-)  # fmt: skip
-
 _USER: dict[str, commands.CommandData] = {
     "stop": commands.StopCampaign(),
     "pause": commands.PauseCampaign(),
@@ -37,10 +25,23 @@ _USER: dict[str, commands.CommandData] = {
     "archive": commands.ArchiveCampaign(),
     "delete": commands.DeleteCampaign(),
     "name": commands.UpdateCampaign(name="new"),
+    "add": commands.AddContacts.model_validate({"customers": [{"number": "+14155550003"}, {"number": "+14155550004"}]}),
     "plan": commands.UpdateCampaign.model_validate(
         {"dialPlan": [{"phoneNumberId": "p", "customers": [{"number": "+14155550001"}, {"number": "+14155550002"}]}]}
     ),
 }
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("create"), st.sampled_from(_ORGS), st.integers(1, 5), st.integers(1, 3), st.booleans()),
+        st.tuples(st.just("claim"), st.integers(0, 9), st.sampled_from(["a", "b"]), st.booleans()),
+        st.tuples(st.just("outcome"), st.integers(0, 9), st.sampled_from(["a", "b"]), _OUTCOMES),
+        st.tuples(st.just("report"), st.integers(0, 9), st.sampled_from(["ringing", "in-progress", "forwarding", "ended"]), st.booleans()),
+        st.tuples(st.just("user"), st.integers(0, 4), st.sampled_from(sorted(_USER))),
+        st.tuples(st.just("wait"), st.sampled_from([1, 60, 600, 4_000])),
+    ),
+    max_size=40,
+)  # fmt: skip
 
 
 def play(steps: list[tuple[Any, ...]]) -> World:

@@ -10,7 +10,7 @@ from events.envelope import Command, Event
 from events.ids import call_id_of, campaign_id_of
 from services.engine.decider.outcomes import fact, not_found, nothing_to_change, rejected, repeated
 from services.engine.decider.policy import Policy
-from services.engine.decider.state import PartitionState
+from services.engine.decider.state import CampaignState, PartitionState
 
 
 def create_campaign(state: PartitionState, command: Command, data: commands.CreateCampaign, now: datetime, policy: Policy) -> list[Event]:
@@ -39,26 +39,50 @@ def create_campaign(state: PartitionState, command: Command, data: commands.Crea
 
 
 def add_contacts(state: PartitionState, command: Command, data: commands.AddContacts, now: datetime, policy: Policy) -> list[Event]:
-    """One `CallScheduled` per contact of the part that is expected next; `ContactsCompleted` after the last part."""
+    """One `CallScheduled` per contact; then `ContactsCompleted`, in a creation in parts after the last part only."""
     campaign = state.campaign_of(command.org_id, command.campaign_id)
     if campaign is None:
         return not_found(command, now)
+    return _added(campaign, command, data, now) if data.part is None else _part_taken(campaign, command, data, data.part, now)
+
+
+def _added(campaign: CampaignState, command: Command, data: commands.AddContacts, now: datetime) -> list[Event]:
+    """To a campaign that has all its contacts and is not over; they are called after those it has."""
+    if not campaign.complete:
+        return not_found(command, now)
+    messages = []
+    if campaign.is_over:
+        messages.append(f"contacts can only be added until the campaign is over, it is {campaign.status}")
+    if campaign.has_dial_plan:
+        messages.append("contacts can not be added to a campaign with a dialPlan")
+    if messages:
+        return rejected(command, now, "state-forbids", messages)
+    events = contacts(command, now, campaign.id, campaign.total, data.customers, None)
+    return [*events, _completed(campaign, command, now, len(events))]
+
+
+def _part_taken(campaign: CampaignState, command: Command, data: commands.AddContacts, part: int, now: datetime) -> list[Event]:
+    """The part that is expected next of a campaign that is created in parts."""
     if campaign.complete:
         return rejected(command, now, "state-forbids", ["the campaign's contacts are complete"])
-    if data.part < campaign.parts_received:
+    if part < campaign.parts_received:
         return nothing_to_change(command, now)
     messages = []
-    if data.part != campaign.parts_received:
+    if part != campaign.parts_received:
         messages.append(f"part must be {campaign.parts_received}, the next one of {campaign.parts}")
     if campaign.has_dial_plan != (data.dial_plan is not None):
         messages.append("dialPlan is required, as the campaign has one" if campaign.has_dial_plan else "customers is required")
     if messages:
         return rejected(command, now, "invalid", messages)
-    events = contacts(command, now, campaign.id, campaign.total, data.customers, data.dial_plan, data.part, data.first_entry)
-    if data.part == campaign.parts - 1:
-        count = campaign.total - campaign.first_position + len(events)
-        events.append(fact(command, now, facts.ContactsCompleted(contacts=count), campaign.id))
+    events = contacts(command, now, campaign.id, campaign.total, data.customers, data.dial_plan, part, data.first_entry)
+    if part == campaign.parts - 1:
+        events.append(_completed(campaign, command, now, len(events)))
     return events
+
+
+def _completed(campaign: CampaignState, command: Command, now: datetime, added: int) -> Event:
+    count = campaign.total - campaign.first_position + added
+    return fact(command, now, facts.ContactsCompleted(contacts=count), campaign.id)
 
 
 def contacts(

@@ -1,0 +1,87 @@
+"""Owns what every write shares: a request joins its repeats, is carried out once, and is answered with what came of it."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from events.ids import is_uuid
+from services.api.bodies import LARGE_BODY_BYTES
+from services.api.campaign_stream import PAGE, calls_in, calls_of, campaign_chunks
+from services.api.context import ORG, context_of
+from services.api.errors import NotFoundError, error_response
+from services.api.plans import Plan
+from services.api.repeats import RequestIdentity
+from services.api.responding import write_chunks, write_whole
+from services.api.writing import Accepted, Refused
+
+Plans = Callable[[str], Plan]
+"""A plan for a command id; raises an `ApiError` where the request is refused before anything is appended."""
+Answer = Callable[[Accepted], Awaitable[web.StreamResponse]]
+"""Writes what an accepted request is answered."""
+
+
+async def write(request: web.Request, body_hash: str, plans: Plans, answer: Answer) -> web.StreamResponse:
+    """Carry the request out, or join the equal one that is; `body_hash` says what it asks beside its method and path."""
+    context = context_of(request)
+    key = request.headers.get("Idempotency-Key")
+    identity = RequestIdentity.of(request[ORG], request.method, request.path, body_hash, key)
+
+    async def act(command_id: str) -> Accepted | Refused:
+        plan = await asyncio.to_thread(plans, command_id) if _is_large(request) else plans(command_id)
+        with context.metrics.writes_waiting.track_inprogress():
+            return await context.writer.carry_out(plan)
+
+    async with context.repeats.joined(identity, act) as joined:
+        result = joined.result
+        if isinstance(result, Refused):
+            response: web.StreamResponse = await write_whole(request, error_response(result.error.status, result.error.message))
+        else:
+            response = await answer(result)
+        await joined.answered()
+    return response
+
+
+async def write_body(
+    request: web.Request, body: bytes, plans: Plans, status: int = 200, shown_status: str | None = None
+) -> web.StreamResponse:
+    """`write` of a request whose body is in memory, answered with the whole campaign."""
+    body_hash = await beside_if_large(body, lambda: hashlib.sha256(body).hexdigest())
+    return await write(request, body_hash, plans, lambda accepted: whole_campaign(request, accepted, status, shown_status))
+
+
+async def whole_campaign(
+    request: web.Request, accepted: Accepted, status: int = 200, shown_status: str | None = None
+) -> web.StreamResponse:
+    """The campaign with all its calls; `shown_status` is told in place of its own."""
+    context = context_of(request)
+    if accepted.folded is not None:
+        row, read = accepted.row, calls_in(accepted.folded)
+    else:
+        found = await context.read_model.campaign_and_calls(request[ORG], accepted.row.id, PAGE, deleted=True)
+        row, first_page = found or (accepted.row, [])
+        read = calls_of(row, first_page, context.read_model)
+    return await write_chunks(request, campaign_chunks(row, read, context.calls_as_strings, shown_status), status)
+
+
+def campaign_id_in(request: web.Request) -> str:
+    """The id in the path; raises `NotFoundError` where it is none."""
+    campaign_id = request.match_info["id"]
+    if not is_uuid(campaign_id):
+        raise no_campaign(campaign_id)
+    return campaign_id
+
+
+def no_campaign(campaign_id: str) -> NotFoundError:
+    return NotFoundError(f"campaign {campaign_id} does not exist")
+
+
+async def beside_if_large(body: bytes, work: Callable[[], Any]) -> Any:
+    """The result of `work`, made in a thread where the body is large, so that others are answered meanwhile."""
+    return await asyncio.to_thread(work) if len(body) > LARGE_BODY_BYTES else work()
+
+
+def _is_large(request: web.Request) -> bool:
+    return request.content_length is None or request.content_length > LARGE_BODY_BYTES

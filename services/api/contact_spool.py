@@ -1,0 +1,62 @@
+"""Owns contacts on their way from a request to the log: in a file, in parts that each fit a record; any number takes little memory."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from events.campaigns import MAX_CONTACTS_PER_COMMAND
+
+MAX_PART_BYTES = 512 * 1024
+SPARE_BYTES = 8 * 1024
+"""What the envelope and the brackets of a part may take."""
+
+
+@dataclass(slots=True)
+class _Part:
+    offset: int
+    size: int = 0
+    contacts: int = 0
+
+    def has_room(self, more: int) -> bool:
+        return not self.contacts or (self.size + more <= MAX_PART_BYTES - SPARE_BYTES and self.contacts < MAX_CONTACTS_PER_COMMAND)
+
+
+@dataclass(slots=True)
+class ContactSpool:
+    """Valid contacts as JSON, in order. Filled by one task, then read; gone when it is closed or its process ends."""
+
+    file: BinaryIO
+    parts: list[_Part] = field(default_factory=list)
+    count: int = 0
+    largest: int = 0
+    """The size of the largest contact in bytes."""
+
+    @classmethod
+    def in_directory(cls, directory: Path) -> Self:
+        """An empty one; raises `OSError`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        return cls(tempfile.TemporaryFile(dir=directory))
+
+    def add(self, contact: bytes) -> None:
+        """Raises `OSError` where the disk is full."""
+        size = len(contact) + 1
+        if not self.parts or not self.parts[-1].has_room(size):
+            last = self.parts[-1] if self.parts else _Part(0)
+            self.parts.append(_Part(last.offset + last.size))
+        self.file.write(contact + b",")
+        part = self.parts[-1]
+        part.size += size
+        part.contacts += 1
+        self.count += 1
+        self.largest = max(self.largest, len(contact))
+
+    def arrays(self) -> Iterator[bytes]:
+        """Each part as a JSON array."""
+        for part in self.parts:
+            self.file.seek(part.offset)
+            yield b"[" + self.file.read(part.size - 1) + b"]"
+
+    def close(self) -> None:
+        self.file.close()

@@ -1,0 +1,109 @@
+"""Owns how a CSV of contacts is read (contract, "CSV of contacts"): row by row, each a contact or what is wrong with its line."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import orjson
+from pydantic import ValidationError
+
+from events.contacts import Customer
+from events.validation import messages_of
+from events.wire import VARIABLE_VALUES
+
+MAX_LINE_CHARACTERS = 1_000_000
+_FILLERS = str.maketrans("", "", "()-' ")
+"""What people write between a number's digits."""
+_OWN = ("number", "name")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class UnreadableCsvError(Exception):
+    """No contacts can be read at all. Not retriable; the message is for the caller, and holds no value but the header's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A valid contact as it stands on the wire."""
+
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """The line, counted from 1 with the header, at which a row begins that can not be taken, and one text for each broken rule.
+
+    No text holds a value of the row.
+    """
+
+    line: int
+    messages: list[str]
+
+
+def open_lines(text: TextIO) -> Iterator[str]:
+    """The lines of a file that was opened with `errors="surrogateescape"`; raises `UnreadableCsvError` where one is too long."""
+    number = 0
+    while line := text.readline(MAX_LINE_CHARACTERS):
+        number += 1
+        if len(line) == MAX_LINE_CHARACTERS:
+            raise UnreadableCsvError(f"line {number} must be shorter than {MAX_LINE_CHARACTERS} characters")
+        yield line
+
+
+def read_contacts(lines: Iterator[str]) -> Iterator[Contact | BadLine]:
+    """One item for each row after the header, blank lines passed over; memory does not grow with the rows. Raises `UnreadableCsvError`."""
+    reader = csv.reader(lines, strict=True)
+    header = _header(reader)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            yield BadLine(line, [f"is no CSV: {error}"])
+            continue
+        if row is None:
+            return
+        if row:
+            yield _contact(header, row, line)
+
+
+def _header(reader: Any) -> list[str]:
+    try:
+        header: list[str] = next(reader, [])
+    except csv.Error as error:
+        raise UnreadableCsvError(f"line 1 is no CSV: {error}") from error
+    if "number" not in header:
+        raise UnreadableCsvError("line 1 must be a header with a column number, in lower case, its columns separated by commas")
+    named = [name for name in header if name]
+    doubled = sorted({name for name in named if named.count(name) > 1})
+    if doubled:
+        raise UnreadableCsvError(f"line 1 must name each column once, these stand twice: {', '.join(doubled)[:500]}")
+    if any(map(_SURROGATE.search, header)):
+        raise UnreadableCsvError("line 1 must be UTF-8")
+    return header
+
+
+def _contact(header: list[str], row: list[str], line: int) -> Contact | BadLine:
+    messages = []
+    if any(_SURROGATE.search(cell) for cell in row if not cell.isascii()):
+        messages.append("must be UTF-8")
+    if len(row) > len(header):
+        messages.append(f"has {len(row)} columns where the header has {len(header)}")
+    if any(cell and not name for name, cell in zip(header, row, strict=False)):
+        messages.append("has a value in a column that the header does not name")
+    if messages:
+        return BadLine(line, messages)
+    cells = {name: cell for name, cell in zip(header, row, strict=False) if cell and not cell.isspace()}
+    customer: dict[str, Any] = {"number": cells.get("number", "").translate(_FILLERS)}
+    if "name" in cells:
+        customer["name"] = cells["name"]
+    variables = {name: cell for name, cell in cells.items() if name not in _OWN}
+    if variables:
+        customer["assistantOverrides"] = {VARIABLE_VALUES: variables}
+    try:
+        Customer.model_validate(customer, by_alias=True, by_name=False)
+    except ValidationError as error:
+        return BadLine(line, messages_of(error))
+    return Contact(orjson.dumps(customer))

@@ -1,0 +1,135 @@
+"""Owns how an upload of contacts is taken: spooled to a file, read beside the event loop, its good lines or nothing kept."""
+
+import asyncio
+import hashlib
+import io
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from events.validation import MAX_MESSAGES
+from services.api.contact_spool import ContactSpool
+from services.api.csv_contacts import BadLine, UnreadableCsvError, open_lines, read_contacts
+from services.api.errors import BodyTimeoutError, InvalidRequestError, TooLargeError, UnavailableError
+
+MAX_CONTACTS_PER_UPLOAD = 1_000_000
+
+
+@dataclass(slots=True)
+class Contacts:
+    """The contacts of a request, and what was wrong with the lines that were passed over; `digest` says what was uploaded, in hex."""
+
+    spool: ContactSpool
+    digest: str
+    skipped: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Uploads:
+    """Takes uploads. `seconds` bounds how long one may take to come; beyond `at_once` they wait, unread."""
+
+    directory: Path
+    max_bytes: int
+    seconds: float
+    at_once: int
+    _room: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._room = asyncio.Semaphore(self.at_once)
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[None]:
+        """A place among those that are taken; raises what the client or the disk did wrong within the block as an `ApiError`."""
+        try:
+            async with self._room:
+                yield
+        except (HttpProcessingError, web.RequestPayloadError) as error:
+            raise InvalidRequestError("the body's encoding is broken") from error
+
+    @asynccontextmanager
+    async def spool(self) -> AsyncIterator[ContactSpool]:
+        """An empty spool, gone after the block; raises `UnavailableError` where the disk takes nothing."""
+        try:
+            spool = ContactSpool.in_directory(self.directory)
+        except OSError as error:
+            raise _no_disk() from error
+        try:
+            yield spool
+        finally:
+            spool.close()
+
+    @asynccontextmanager
+    async def csv(self, chunks: AsyncIterator[bytes], skip_bad_lines: bool) -> AsyncIterator[Contacts]:
+        """The contacts of a CSV that comes in pieces.
+
+        Raises `InvalidRequestError` with one message for each bad line, unless they are to be skipped and one line is good;
+        `TooLargeError`, `BodyTimeoutError`, `UnavailableError`.
+        """
+        async with self.spool() as spool:
+            with tempfile.TemporaryFile(dir=self.directory) as file:
+                digest = await self._received(chunks, file)
+                file.seek(0)
+                contacts = Contacts(spool, digest)
+                await asyncio.to_thread(_fill, contacts, file, skip_bad_lines)
+            yield contacts
+
+    async def _received(self, chunks: AsyncIterator[bytes], file: BinaryIO) -> str:
+        digest, size = hashlib.sha256(), 0
+        try:
+            async with asyncio.timeout(self.seconds):
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > self.max_bytes:
+                        raise TooLargeError(f"an upload must be at most {self.max_bytes} bytes")
+                    digest.update(chunk)
+                    file.write(chunk)
+        except TimeoutError as error:
+            raise BodyTimeoutError(f"the body did not come within {self.seconds:g} seconds") from error
+        except OSError as error:
+            if isinstance(error, ConnectionError):
+                raise
+            raise _no_disk() from error
+        return digest.hexdigest()
+
+
+def _fill(contacts: Contacts, file: BinaryIO, skip_bad_lines: bool) -> None:
+    try:
+        for bad in _bad_lines(contacts.spool, file):
+            contacts.skipped += 1
+            contacts.errors += [f"line {bad.line}: {message}" for message in bad.messages if len(contacts.errors) < MAX_MESSAGES]
+    except UnreadableCsvError as error:
+        raise InvalidRequestError([str(error)]) from error
+    except OSError as error:
+        raise _no_disk() from error
+    if contacts.skipped and len(contacts.errors) >= MAX_MESSAGES:
+        contacts.errors = [*contacts.errors[:MAX_MESSAGES], f"{contacts.skipped} lines can not be taken in all"]
+    if contacts.errors and not (skip_bad_lines and contacts.spool.count):
+        raise InvalidRequestError(contacts.errors)
+    if not contacts.spool.count:
+        raise InvalidRequestError(["the CSV must hold at least one contact after its header"])
+
+
+def _bad_lines(spool: ContactSpool, file: BinaryIO) -> Iterator[BadLine]:
+    """The lines that are not taken; the others go into the spool."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        for item in read_contacts(open_lines(text)):
+            if isinstance(item, BadLine):
+                yield item
+                continue
+            if spool.count == MAX_CONTACTS_PER_UPLOAD:
+                raise InvalidRequestError([f"at most {MAX_CONTACTS_PER_UPLOAD} contacts are taken at once"])
+            spool.add(item.json)
+    finally:
+        text.detach()
+
+
+def _no_disk() -> UnavailableError:
+    return UnavailableError("the upload can not be stored now; nothing was accepted")
