@@ -27,6 +27,7 @@ from services.runtime.kafka import make_consumer, make_producer, member_id
 from services.runtime.letting_go import let_go
 from services.runtime.process import until_stopped_or_failed
 from services.runtime.url_guard import AllowedHosts, guarded_session
+from services.runtime.webhook_signing import org_secret
 
 GROUP = "dialer"
 _PREDIAL_CONNECTIONS = 1_000
@@ -54,7 +55,7 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         commands = KafkaCommandLog(settings.topic_name(CALL_COMMANDS), lambda: make_producer(settings), clock)
         stack.push_async_callback(commands.stop)
         await commands.start()
-        base, key = settings.callback_base(), settings.callback_key()
+        base, key, webhook_key = settings.callback_base(), settings.callback_key(), settings.webhook_key()
         customers = AllowedHosts.parse(settings.webhook_allowed_private_hosts)
         dispatcher = Dispatcher(
             claimant=secrets.token_urlsafe(16),
@@ -62,7 +63,11 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
             clock=clock,
             commands=commands,
             tasks=tasks,
-            predial=HttpPredial(await stack.enter_async_context(guarded_session(customers, _PREDIAL_CONNECTIONS)), clock),
+            predial=HttpPredial(
+                await stack.enter_async_context(guarded_session(customers, _PREDIAL_CONNECTIONS)),
+                clock,
+                lambda org_id: org_secret(webhook_key, org_id),
+            ),
             provider=provider,
             callback_url_of=lambda task, attempt: callback_url(base, key, task.org_id, task.campaign_id, task.call_id, attempt),
             new_id=_new_id,

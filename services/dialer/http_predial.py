@@ -1,6 +1,6 @@
-"""Owns how the customer's server is asked before a call: payload, timeout, retries (contract, "Webhooks")."""
+"""Owns how the customer's server is asked before a call: payload, signature, timeout, retries (contract, "Webhooks")."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -14,17 +14,22 @@ from projections.dial_task.task import DialTask
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
 from services.runtime.clock import Clock
 from services.runtime.url_guard import AddressRefusedError
+from services.runtime.webhook_signing import signature_headers
 
 DEFAULT_TIMEOUT_SECONDS = 20.0
 _LARGEST_ANSWER_BYTES = 64 * 1024
 
 
 class HttpPredial:
-    """`Predial` by a POST to the campaign's `server.url`, tried again by its `backoffPlan` alone."""
+    """`Predial` by a POST to the campaign's `server.url`, tried again by its `backoffPlan` alone.
 
-    def __init__(self, http: aiohttp.ClientSession, clock: Clock) -> None:
+    Signed as every webhook is, with the secret that `secret_of` gives for the org; a question that is asked again keeps its id.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, clock: Clock, secret_of: Callable[[str], str]) -> None:
         self._http = http
         self._clock = clock
+        self._secret_of = secret_of
 
     async def ask(self, task: DialTask) -> Verdict:
         try:
@@ -36,15 +41,18 @@ class HttpPredial:
         body = orjson.dumps({"message": predial_message(task, int(self._clock.now().timestamp() * 1000))})
         tries = 0
         while True:
-            verdict, status = await self._post(server, body)
+            verdict, status = await self._post(server, body, task)
             if not isinstance(verdict, PredialFailed) or not _may_retry(server.backoff_plan, tries, status):
                 return verdict
             await self._clock.sleep(retry_delay_seconds(server.backoff_plan, tries) if server.backoff_plan else 0)
             tries += 1
 
-    async def _post(self, server: Server, body: bytes) -> tuple[Verdict, int | None]:
+    async def _post(self, server: Server, body: bytes, task: DialTask) -> tuple[Verdict, int | None]:
         timeout = aiohttp.ClientTimeout(total=server.timeout_seconds or DEFAULT_TIMEOUT_SECONDS)
-        headers = {**{name: str(value) for name, value in (server.headers or {}).items()}, "Content-Type": "application/json"}
+        now_seconds = int(self._clock.now().timestamp())
+        signed = signature_headers(self._secret_of(task.org_id), f"predial_{task.call_id}_{task.attempt}", now_seconds, body)
+        ours = {"content-type": "application/json", **signed}
+        headers = {name: str(value) for name, value in (server.headers or {}).items() if name.lower() not in ours} | ours
         try:
             async with self._http.post(server.url or "", data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
                 if not 200 <= response.status < 300:

@@ -18,7 +18,6 @@ from services.notifier.outbox import Outbox
 from services.notifier.own_store import ensure_own_schema
 from services.notifier.sending import HttpWebhooks
 from services.notifier.settings import NotifierSettings
-from services.notifier.signing import org_secret
 from services.runtime.clock import Clock
 from services.runtime.errors import StartupError
 from services.runtime.health import Health, serve_health
@@ -26,6 +25,7 @@ from services.runtime.kafka import make_consumer, member_id
 from services.runtime.letting_go import let_go
 from services.runtime.process import until_stopped_or_failed
 from services.runtime.url_guard import AllowedHosts, guarded_session
+from services.runtime.webhook_signing import org_secret
 
 GROUP = "notifier"
 _LOOKUPS_AT_ONCE = 64

@@ -9,9 +9,9 @@ from events.instants import iso
 from services.notifier.bootstrap import own_store
 from services.notifier.outbox import Outbox
 from services.notifier.settings import NotifierSettings
-from services.notifier.signing import org_secret
 from services.runtime.clock import Clock
 from services.runtime.errors import StartupError
+from services.runtime.webhook_signing import org_secret
 
 
 def run_command(arguments: list[str], clock: Clock) -> int:

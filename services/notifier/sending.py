@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from events.campaigns import BackoffPlan, Server
 from services.notifier.outbox import Delivery
-from services.notifier.signing import signature_headers
 from services.runtime.clock import Clock
 from services.runtime.url_guard import AddressRefusedError
+from services.runtime.webhook_signing import signature_headers
 
 DEFAULT_TIMEOUT_SECONDS = 20.0
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-type"})

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from sqlalchemy.engine import make_url
 
-from services.runtime.settings import Settings, secret_file
+from services.runtime.settings import Settings
 
 Count = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -15,8 +15,6 @@ class NotifierSettings(Settings):
 
     webhook_retry_seconds: Annotated[float, Field(gt=0)] = 3 * 24 * 3_600
     """For how long a webhook is tried whose campaign has no `backoffPlan`, and how far back in the log a new store tells."""
-    webhook_secret: str = ""
-    """What the orgs' signing secrets follow from; empty means one drawn once and kept in `data_dir`."""
     notifier_max_in_flight: Count = 1_000
     """How many requests run at once."""
     notifier_max_in_flight_per_receiver: Count = 8
@@ -29,6 +27,3 @@ class NotifierSettings(Settings):
         if self.database_url and make_url(self.database_url).get_backend_name() != "sqlite":
             return self.database_url
         return f"sqlite+aiosqlite:///{self.data_dir / 'notifier.sqlite'}"
-
-    def webhook_key(self) -> bytes:
-        return (self.webhook_secret or secret_file(self.data_dir / "webhook-secret")).encode()

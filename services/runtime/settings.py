@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     """The read model; empty means SQLite in `data_dir`."""
     callback_secret: str = ""
     """The key that authenticates providers' callbacks; empty means one drawn once and kept in `data_dir`."""
+    webhook_secret: str = ""
+    """What the orgs' signing secrets follow from; empty means one drawn once and kept in `data_dir`."""
     webhook_allowed_private_hosts: str = ""
     """Hosts, comma-separated as `name` or `name:port`, that customers' URLs may name though their address is private; for development."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
@@ -73,6 +75,10 @@ class Settings(BaseSettings):
         if self.callback_secret:
             return self.callback_secret.encode()
         return secret_file(self.data_dir / "callback-secret").encode()
+
+    def webhook_key(self) -> bytes:
+        """The secret from which follows what each org's webhooks are signed with; drawn and kept likewise."""
+        return (self.webhook_secret or secret_file(self.data_dir / "webhook-secret")).encode()
 
 
 def secret_file(path: Path) -> str:

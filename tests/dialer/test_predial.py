@@ -16,6 +16,7 @@ from services.dialer.http_predial import HttpPredial, retry_delay_seconds
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
 from services.runtime.clock import SystemClock
 from services.runtime.url_guard import AllowedHosts, guarded_session
+from services.runtime.webhook_signing import org_secret, signature_headers
 from tests.dialer.given import CAMPAIGN, call_id, task
 
 Answer = tuple[int, bytes]
@@ -28,12 +29,14 @@ class CustomerServer:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.headers: list[Any] = []
+        self.bodies: list[bytes] = []
         self.answers: list[Answer | float] = [(200, YES)]
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append(await request.json())
         self.headers.append(request.headers)
+        self.bodies.append(await request.read())
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, float):
             await asyncio.sleep(answer)
@@ -57,9 +60,13 @@ async def ask() -> AsyncIterator[Callable[..., Any]]:
         http = await exits.enter_async_context(aiohttp.ClientSession())
 
         async def ask(url: str, **server: Any) -> Verdict:
-            return await HttpPredial(http, SystemClock()).ask(task(predial_plan={}, server={"url": url, **server}))
+            return await HttpPredial(http, SystemClock(), secret_of).ask(task(predial_plan={}, server={"url": url, **server}))
 
         yield ask
+
+
+def secret_of(org_id: str) -> str:
+    return org_secret(b"master", org_id)
 
 
 def plan(retries: int, **more: Any) -> dict[str, Any]:
@@ -122,6 +129,17 @@ async def test_the_backoff_plan_says_how_often_it_is_asked_again(customer: Custo
     assert len(customer.asked) == 3 + 4
 
 
+async def test_the_question_is_signed_for_its_org_and_asked_again_under_the_same_id(
+    customer: CustomerServer, ask: Callable[..., Any]
+) -> None:
+    customer.answers = [(500, b""), (200, YES)]
+    assert await ask(customer.url, backoffPlan=plan(1), headers={"Webhook-Signature": "theirs"}) == Eligible()
+    for headers, body in zip(customer.headers, customer.bodies, strict=True):
+        signed = signature_headers(secret_of("acme"), headers["webhook-id"], int(headers["webhook-timestamp"]), body)
+        assert headers.getall("webhook-signature") == [signed["webhook-signature"]]
+    assert [headers.getall("webhook-id") for headers in customer.headers] == [[f"predial_{call_id()}_1"]] * 2
+
+
 async def test_an_excluded_status_and_an_answer_that_came_are_not_asked_again(customer: CustomerServer, ask: Callable[..., Any]) -> None:
     customer.answers = [(500, b"")]
     await ask(customer.url, backoffPlan=plan(3, excludedStatusCodes=[500]))
@@ -139,7 +157,7 @@ async def test_a_server_that_can_not_be_asked_so_is_a_failure_and_no_fault(
 
 async def test_a_server_in_our_own_network_is_not_asked(customer: CustomerServer) -> None:
     async with guarded_session(AllowedHosts()) as http:
-        verdict = await HttpPredial(http, SystemClock()).ask(task(predial_plan={}, server={"url": customer.url}))
+        verdict = await HttpPredial(http, SystemClock(), secret_of).ask(task(predial_plan={}, server={"url": customer.url}))
     assert verdict == PredialFailed("leads to an address that is not public")
     assert customer.asked == []
 

@@ -11,7 +11,7 @@ from services.notifier.cli import run_command
 from services.notifier.intake import Intake
 from services.notifier.outbox import Failed, Outbox
 from services.notifier.settings import NotifierSettings
-from services.notifier.signing import org_secret
+from services.runtime.webhook_signing import org_secret
 from tests.notifier.given import NOW, event, ready
 from tests.support.clock import ManualClock
 

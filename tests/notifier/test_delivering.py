@@ -20,9 +20,9 @@ from services.notifier.metrics import NotifierMetrics
 from services.notifier.outbox import Outbox
 from services.notifier.own_store import ensure_own_schema
 from services.notifier.sending import HttpWebhooks
-from services.notifier.signing import org_secret
 from services.runtime.clock import SystemClock
 from services.runtime.url_guard import AllowedHosts, guarded_session
+from services.runtime.webhook_signing import org_secret
 from tests.notifier.given import event, ready
 from tests.notifier.receiver import Receiver, receiving, signature_by_openssl
 from tests.support.eventually import eventually

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from events.campaigns import BackoffPlan
 from services.notifier.retrying import retry_after_seconds
-from services.notifier.signing import org_secret, signature_headers
+from services.runtime.webhook_signing import org_secret, signature_headers
 
 DAY = 24 * 3_600.0
 
