@@ -69,7 +69,8 @@ def _started(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) ->
 
 
 def _held_back(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
-    if campaign.retry_until is not None:
+    """The first hold, or a later one that began after the last had ended."""
+    if campaign.retry_until is not None and data["retryUntil"] <= campaign.retry_until:
         return False
     campaign.retry_until = data["retryUntil"]
     return True

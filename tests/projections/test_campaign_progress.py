@@ -1,5 +1,6 @@
 """What the log says of a campaign and its calls, fact by fact."""
 
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -7,7 +8,9 @@ import pytest
 
 from events import commands
 from events.envelope import EventRecord
+from events.instants import iso
 from projections.errors import FoldError, UnknownEventError
+from services.engine.decider.policy import Policy
 from tests.engine.given import World
 from tests.projections.given import Rows, counters, folded, records, spread
 
@@ -256,3 +259,26 @@ def test_the_version_counts_the_events_that_changed_the_campaign_or_its_calls() 
     world.finish(world.active(campaign_id)[0])
     assert rows(world).campaign().version == len(world.log)
     assert rows(world).campaign().updated_at == records(spread(world.log))[-1]["time"]
+
+
+def test_contacts_added_later_count_and_come_last() -> None:
+    world, campaign_id = started(2, maxConcurrency=1)
+    world.do(commands.AddContacts.model_validate({"customers": [{"number": "+14155550009"}]}), campaign_id)
+    found = rows(world)
+    assert (found.campaign().total, found.campaign().complete, nonzero(found)["calls_scheduled"]) == (3, True, 2)
+    assert sorted(contact[3] for contact in found.contacts.values()) == [0, 1, 2]
+
+
+def test_a_later_hold_by_the_orgs_limit_has_its_own_end() -> None:
+    world = World(Policy(org_limit=2, longest_call=timedelta(hours=9)))
+    first, long = world.create(2, maxConcurrency=2, id="one"), world.create(100, maxConcurrency=2, id="two")
+    world.run_out(first)
+    for call in world.active(long):
+        world.claim(call)
+        world.outcome(call)
+    world.after(hours=2)
+    world.create(1, maxConcurrency=1, id="three")
+    world.report(world.active(long)[0], "ended", ended_reason="voicemail", final=True)
+    expected = world.campaign(long).retry_until
+    assert expected is not None
+    assert rows(world).campaigns[long].retry_until == iso(expected)
