@@ -36,7 +36,7 @@ class Customer(Wire):
 
     @model_validator(mode="after")
     def _rules(self) -> "Customer":
-        messages = []
+        messages: list[str] = []
         if self.number is None:
             if self.sip_uri is None:
                 messages.append("number is required, unless sipUri stands in for it")
@@ -45,20 +45,23 @@ class Customer(Wire):
                 messages.append("number must hold letters and digits only, after an optional +")
         elif not _E164.fullmatch(self.number):
             messages.append("number must be E.164: + and 2 to 15 digits, the first not 0, such as +14155551234")
-        for field, overrides in (("assistantOverrides", self.assistant_overrides), ("squadOverrides", self.squad_overrides)):
-            messages += _variable_rules(field, overrides)
+        if self.assistant_overrides is not None:
+            messages += _variable_rules("assistantOverrides", self.assistant_overrides)
+        if self.squad_overrides is not None:
+            messages += _variable_rules("squadOverrides", self.squad_overrides)
         if messages:
             raise broken(messages)
         return self
 
 
-def _variable_rules(field: str, overrides: dict[str, Any] | None) -> list[str]:
-    values = (overrides or {}).get(VARIABLE_VALUES)
+def _variable_rules(field: str, overrides: dict[str, Any]) -> list[str]:
+    values = overrides.get(VARIABLE_VALUES)
     if values is None:
         return []
     if not isinstance(values, dict):
         return [f"{field}.{VARIABLE_VALUES} must be an object"]
-    if len(orjson.dumps(values).decode()) >= MAX_VARIABLE_CHARACTERS:
+    text = orjson.dumps(values)
+    if len(text) >= MAX_VARIABLE_CHARACTERS and len(text.decode()) >= MAX_VARIABLE_CHARACTERS:
         return [f"{field}.{VARIABLE_VALUES} must be under {MAX_VARIABLE_CHARACTERS} characters as JSON"]
     return []
 

@@ -1,6 +1,7 @@
 """Owns how instants look: aware UTC at millisecond precision, written as RFC 3339 with `Z`."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -15,6 +16,7 @@ def to_millisecond(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
+@lru_cache(maxsize=16)
 def iso(instant: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and `Z`; sorts as text exactly as the instants sort."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -11,7 +11,7 @@ from services.api.campaign_stream import PAGE, calls_of, campaign_chunks
 from services.api.context import ORG, context_of
 from services.api.generations import Generation
 from services.api.query_parameters import Parameters, campaigns_query, contacts_query
-from services.api.responding import json_response, write_chunks
+from services.api.responding import json_response, unless_known, write_chunks
 
 
 async def get_campaign(generation: Generation, request: web.Request) -> web.StreamResponse:
@@ -26,7 +26,7 @@ async def get_campaign(generation: Generation, request: web.Request) -> web.Stre
         row = await context.read_model.campaign(request[ORG], campaign_id)
         if row is None:
             raise no_campaign(campaign_id)
-        return json_response(campaign_summary(row, counters))
+        return unless_known(request, campaign_summary(row, counters))
     found = await context.read_model.campaign_and_calls(request[ORG], campaign_id, PAGE)
     if found is None:
         raise no_campaign(campaign_id)

@@ -61,6 +61,13 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "description": "The same key with the same request is carried out once and answered the same; with another request it is refused.",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": "^[ -~]+$"},
 }
+IF_NONE_MATCH: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` of an earlier answer: where nothing has changed since, the answer is 304 without a body.",
+    "schema": {"type": "string"},
+}
 BAD_LINES_PARAMETER = _query(
     "badLines",
     "What becomes of a CSV some lines of which can not be taken: `reject` takes nothing and answers 400, `skip` takes the good lines",

@@ -9,6 +9,7 @@ from services.api.openapi_parameters import (
     CALLBACK_PARAMETERS,
     CONTACT_LIST,
     IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
     INCLUDE_COUNTERS,
     LIST,
     NEWEST_CALLS,
@@ -22,6 +23,7 @@ _READING = (HTTPStatus.SERVICE_UNAVAILABLE,)
 _WITH_BODY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _DRAFT = {"name": "Spring", "assistantId": "asst-1", "phoneNumberId": "pn-1", "customers": [{"number": "+14155550101", "name": "Ada"}]}
 _EDIT = {"name": "Summer"}
+_ETAG = {"ETag": {"description": "Names what is answered, for `If-None-Match`.", "schema": {"type": "string"}}}
 _CSV = {"type": "string", "description": "A CSV whose header names `number`, maybe `name`, and any variables"}
 _MEANINGS = {
     HTTPStatus.BAD_REQUEST: "The request breaks a rule, or the campaign's state forbids it: one message for each broken rule.",
@@ -65,7 +67,7 @@ def _campaign_paths(generation: Generation, tag: str, suffix: str) -> dict[str, 
     page, shown = ("CampaignSummaryPage", "CampaignSummary") if generation.summarises else ("CampaignPage", "Campaign")
     models = "V2" if generation is V2 else ""
     one = identified("campaign")
-    get_parameters = [*one, INCLUDE_COUNTERS] if generation.summarises else one
+    get_parameters = [*one, INCLUDE_COUNTERS, IF_NONE_MATCH] if generation.summarises else one
     list_parameters = [*LIST, INCLUDE_COUNTERS] if generation.summarises else LIST
     writing = [*one, IDEMPOTENCY_KEY]
     removed = "Cancel a campaign if it is active, then archive it" if generation is V2 else "End a campaign if it is active, then remove it"
@@ -78,6 +80,9 @@ def _campaign_paths(generation: Generation, tag: str, suffix: str) -> dict[str, 
         parameters=get_parameters,
         bad_request=generation.summarises,
     )
+    if generation.summarises:
+        get["responses"] |= {"304": {"description": "The client holds just this, as its `If-None-Match` says.", "headers": _ETAG}}
+        get["responses"]["200"]["headers"] = _ETAG
     create = _keyed(
         f"createCampaign{suffix}",
         tag,

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID, uuid5
 
 import orjson
 import pytest
@@ -104,6 +105,11 @@ def test_whatever_comes_decoding_ends_in_a_value_or_a_decode_error(decode: Calla
 def test_ids_are_the_same_for_every_retry_and_differ_by_org_command_and_position() -> None:
     assert campaign_id_of("o", "c") == campaign_id_of("o", "c") != campaign_id_of("oc", "")
     assert call_id_of(CAMPAIGN, 0) == call_id_of(CAMPAIGN, 0) != call_id_of(CAMPAIGN, 1)
+
+
+@given(st.uuids(), st.integers(0, 10**9))
+def test_a_calls_id_is_the_uuid5_of_its_campaign_and_position(campaign_id: UUID, position: int) -> None:
+    assert call_id_of(str(campaign_id), position) == str(uuid5(campaign_id, str(position)))
 
 
 def test_a_fields_python_name_is_unknown_on_the_wire() -> None:

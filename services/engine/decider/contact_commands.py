@@ -100,7 +100,8 @@ def contacts(
         fact(
             command,
             now,
-            facts.CallScheduled(position=position, customer=customer, phone_number_id=number, entry=entry, part=part),
+            # the command was validated, so that its contacts need not be once more
+            facts.CallScheduled.model_construct(position=position, customer=customer, phone_number_id=number, entry=entry, part=part),
             campaign_id,
             call_id_of(campaign_id, position),
         )
