@@ -30,18 +30,34 @@ class Outcome:
 
 
 @dataclass(slots=True, eq=False)
-class _Expectation:
+class Expectation:
     """A plan whose outcome somebody waits for."""
 
     plan: Plan
     outcome: "asyncio.Future[Outcome]"
     first_offset: int | None = None
     next_offset: int = 0
+    decided: int = 0
+    """How many of the plan's commands, from the first on, are known to be decided."""
+    _progress: asyncio.Event = field(default_factory=asyncio.Event)
+    _numbers: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._numbers = {command_id: number for number, command_id in enumerate(self.plan.command_ids)}
+
+    async def until_decided(self, commands: int) -> None:
+        """Return once so many of the plan's commands are decided, or its outcome is known."""
+        while self.decided < commands and not self.outcome.done():
+            self._progress.clear()
+            await self._progress.wait()
 
     def take(self, event: EventRecord, partition: int, offset: int) -> bool:
         """Whether the event belongs to a run that may go on with the next one; sets the outcome where it is known."""
         command_id, type_name, data = event.get("causationid", ""), event["type"], event["data"]
         self.next_offset = offset + 1
+        if command_id in self._numbers:
+            self.decided = max(self.decided, self._numbers[command_id] + 1)
+            self._progress.set()
         if self.first_offset is None:
             self.first_offset = offset
         if type_name == _REJECTED:
@@ -59,6 +75,7 @@ class _Expectation:
         self._set(partition, None, [])
 
     def _set(self, partition: int, reason: str | None, messages: list[str], rejected_id: str | None = None) -> None:
+        self._progress.set()
         if not self.outcome.done():
             self.outcome.set_result(Outcome(partition, self.first_offset or 0, self.next_offset, reason, messages, rejected_id))
 
@@ -67,18 +84,18 @@ class _Expectation:
 class Expectations:
     """The plans that are waited for; each event of the log is read once, and decoded only while somebody waits."""
 
-    _expected: dict[tuple[str, str], set[_Expectation]] = field(default_factory=dict)
-    _runs: dict[int, dict[_Expectation, str]] = field(default_factory=dict)
+    _expected: dict[tuple[str, str], set[Expectation]] = field(default_factory=dict)
+    _runs: dict[int, dict[Expectation, str]] = field(default_factory=dict)
 
     @contextmanager
-    def expecting(self, plan: Plan) -> Iterator["asyncio.Future[Outcome]"]:
-        """The future outcome of the plan, if its commands are appended within the block."""
-        expectation = _Expectation(plan, asyncio.get_running_loop().create_future())
+    def expecting(self, plan: Plan) -> Iterator[Expectation]:
+        """What is waited for of the plan, if its commands are appended within the block."""
+        expectation = Expectation(plan, asyncio.get_running_loop().create_future())
         names = [(plan.org_id, command_id) for command_id in plan.command_ids]
         for name in names:
             self._expected.setdefault(name, set()).add(expectation)
         try:
-            yield expectation.outcome
+            yield expectation
         finally:
             expectation.outcome.cancel()
             for name in names:

@@ -1,5 +1,6 @@
 """Owns how contacts at size come in: added to a campaign as CSV or JSON, or as CSV beside the campaign that they create."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -7,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
 from pydantic import ValidationError
 
 from events.campaigns import AddedContacts
@@ -17,7 +18,7 @@ from services.api.answers import listed_campaign
 from services.api.bodies import TOO_DEEP, parse_json, require_json
 from services.api.contact_plans import plan_addition, plan_spooled_creation
 from services.api.context import ORG, ApiContext, context_of
-from services.api.errors import InvalidRequestError, NotJsonError, TooLargeError
+from services.api.errors import BodyTimeoutError, InvalidRequestError, NotJsonError, TooLargeError
 from services.api.generations import Generation
 from services.api.query_parameters import Parameters
 from services.api.responding import json_response, write_whole
@@ -95,19 +96,25 @@ async def _contacts_as_json(request: web.Request, context: ApiContext, stack: As
 
 async def _parts(request: web.Request, context: ApiContext, stack: AsyncExitStack, skip: bool) -> tuple[bytes, Contacts]:
     """The campaign as JSON, and the contacts; each part once, in any order."""
-    campaign: bytes | None = None
-    contacts: Contacts | None = None
     try:
-        async for part in await request.multipart():
-            name = part.name if isinstance(part, BodyPartReader) else None
-            if isinstance(part, BodyPartReader) and name == CAMPAIGN_PART and campaign is None:
-                campaign = await _whole(part)
-            elif isinstance(part, BodyPartReader) and name == CUSTOMERS_PART and contacts is None:
-                contacts = await stack.enter_async_context(context.uploads.csv(_chunks(part), skip))
-            else:
-                raise InvalidRequestError([f"the form must hold the parts {CAMPAIGN_PART} and {CUSTOMERS_PART}, each once, and no other"])
+        async with asyncio.timeout(context.uploads.seconds):
+            return await _parts_of(await request.multipart(), context, stack, skip)
+    except TimeoutError as error:
+        raise BodyTimeoutError(f"the form did not come within {context.uploads.seconds:g} seconds") from error
     except ValueError as error:
         raise InvalidRequestError("the form is broken") from error
+
+
+async def _parts_of(form: MultipartReader, context: ApiContext, stack: AsyncExitStack, skip: bool) -> tuple[bytes, Contacts]:
+    campaign: bytes | None = None
+    contacts: Contacts | None = None
+    async for part in form:
+        if isinstance(part, BodyPartReader) and part.name == CAMPAIGN_PART and campaign is None:
+            campaign = await _whole(part)
+        elif isinstance(part, BodyPartReader) and part.name == CUSTOMERS_PART and contacts is None:
+            contacts = await stack.enter_async_context(context.uploads.csv(_chunks(part), skip))
+        else:
+            raise InvalidRequestError([f"the form must hold the parts {CAMPAIGN_PART} and {CUSTOMERS_PART}, each once, and no other"])
     if campaign is None or contacts is None:
         raise InvalidRequestError([f"{CAMPAIGN_PART if campaign is None else CUSTOMERS_PART} is required as a part of the form"])
     return campaign, contacts

@@ -18,7 +18,7 @@ from projections.queries.views import Rejection
 from services.api.command_log import CommandLog, LogUnavailableError, MaybeWrittenError
 from services.api.errors import InvalidRequestError, NotFoundError, UnavailableError
 from services.api.event_log import EventLog, LogAwayError
-from services.api.expectations import Expectations, Outcome
+from services.api.expectations import Expectation, Expectations, Outcome
 from services.api.freshness import Freshness
 from services.api.log_answers import FoldedCampaign, LogAnswers
 from services.api.plans import Plan
@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LOOK_AGAIN_SECONDS = 0.02
+_RECORDS_AHEAD = 4
+"""Of an upload, that are in the log before the engine has decided on them; each holds up to 4,000 contacts."""
 NOT_ACCEPTED = "the log can not take the request now"
 NOT_KNOWN = "the outcome is not known yet; the same request, repeated, joins this one"
 
@@ -85,17 +87,36 @@ class Writer:
     async def _carry_out(self, plan: Plan) -> Accepted | Refused:
         if not self.events.is_followed:
             raise UnavailableError(NOT_ACCEPTED)
-        with self.expectations.expecting(plan) as outcome_known:
+        with self.expectations.expecting(plan) as expectation:
             try:
-                await self.log.append(CAMPAIGN_COMMANDS, plan.org_id, plan.records)
+                if plan.is_upload:
+                    await self._append_in_step(plan, expectation)
+                else:
+                    await self.log.append(CAMPAIGN_COMMANDS, plan.org_id, plan.records)
             except LogUnavailableError as error:
                 raise UnavailableError(NOT_ACCEPTED) from error
             except MaybeWrittenError as error:
                 raise UnavailableError(NOT_KNOWN) from error
-            outcome = await outcome_known
+            outcome = await expectation.outcome
         if outcome.reason is not None:
             return await self._refused(plan, outcome)
         return await self._answer(plan, outcome)
+
+    async def _append_in_step(self, plan: Plan, expectation: Expectation) -> None:
+        """A few records ahead of the engine, so that others' commands on the partition wait behind those few only.
+
+        A record that the engine rejected is the last. Raises as `CommandLog.append` does.
+        """
+        for number, record in enumerate(plan.records):
+            await expectation.until_decided(number - _RECORDS_AHEAD)
+            if expectation.outcome.done():
+                return
+            try:
+                await self.log.append(CAMPAIGN_COMMANDS, plan.org_id, [record])
+            except LogUnavailableError as error:
+                if number:
+                    raise MaybeWrittenError("only a part of the commands may be in the log") from error
+                raise
 
     async def _refused(self, plan: Plan, outcome: Outcome) -> Refused:
         rejection = Rejection(outcome.reason or "", outcome.messages)

@@ -27,10 +27,10 @@ def _record(offset: int, data: facts.Fact, command_id: str | None, org: str = "o
 def _read(plan: Plan, *batches: tuple[list[tuple[int, bytes]], bool]) -> Outcome | None:
     async def run() -> Outcome | None:
         expectations = Expectations()
-        with expectations.expecting(plan) as outcome:
+        with expectations.expecting(plan) as expectation:
             for records, caught_up in batches:
                 expectations.read(3, records, caught_up)
-            return outcome.result() if outcome.done() else None
+            return expectation.outcome.result() if expectation.outcome.done() else None
 
     return asyncio.run(run())
 
@@ -68,7 +68,8 @@ def test_an_edit_is_known_after_the_last_event_that_names_it() -> None:
 def test_an_edit_is_known_when_no_more_events_come() -> None:
     async def run() -> Outcome:
         expectations = Expectations()
-        with expectations.expecting(EDIT) as outcome:
+        with expectations.expecting(EDIT) as expectation:
+            outcome = expectation.outcome
             expectations.read(3, [_record(5, NAMED, "c")], caught_up=False)
             expectations.pause({3})
             assert not outcome.done()
@@ -81,3 +82,19 @@ def test_an_edit_is_known_when_no_more_events_come() -> None:
 @pytest.mark.parametrize(("org", "command_id"), [("org-2", "c"), ("org-1", "other"), ("org-1", None)])
 def test_events_of_others_are_no_outcome(org: str, command_id: str | None) -> None:
     assert _read(EDIT, ([_record(5, NAMED, command_id, org)], True)) is None
+
+
+async def test_who_waits_for_some_of_the_commands_goes_on_when_they_are_decided_or_one_is_rejected() -> None:
+    expectations = Expectations()
+    with expectations.expecting(CREATION) as expectation:
+        await expectation.until_decided(0)
+        waiting = asyncio.create_task(expectation.until_decided(2))
+        expectations.read(3, [_record(5, NAMED, "c")], True)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        expectations.read(3, [_record(6, NAMED, "c.part-0")], True)
+        await waiting
+        last = asyncio.create_task(expectation.until_decided(3))
+        expectations.read(3, [_record(7, facts.CommandRejected(command="x", reason="invalid", messages=[]), "c.part-1")], True)
+        await last
+        assert expectation.outcome.done()

@@ -121,6 +121,22 @@ async def test_a_broken_form_is_refused_and_nothing_appended(
     assert service.log.appended == []
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=x", b""),
+        ("multipart/form-data; boundary=x", b"no part"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=campaign\r\n\r\n{"),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\n{}\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n\r\n--y--\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=" + "x" * 100, b"--x--"),
+    ],
+)
+async def test_a_form_that_can_not_be_read_is_400(service: Service, content_type: str, body: bytes) -> None:
+    await service.answer("POST", "/campaign", data=body, status=400, headers={"Content-Type": content_type})
+
+
 async def test_a_form_with_another_part_is_refused(service: Service) -> None:
     data = form(HEAD, CSV)
     data.add_field("more", "x")
