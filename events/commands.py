@@ -138,6 +138,7 @@ class ClaimCall(CommandData):
     attempt: Attempt
     claimant: Identifier
     valid_until: Instant
+    provider: Identifier | None = None
 
 
 class DialOutcome(CommandData):

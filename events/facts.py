@@ -87,7 +87,7 @@ class CallQueued(Fact):
 
 
 class CallClaimed(Fact):
-    """The claim named by `causationid` was granted: its claimant alone may place this attempt, once.
+    """The claim named by `causationid` was granted: its claimant alone may place this attempt, once, at the provider.
 
     Without an outcome by `outcomeDueAt` the call's outcome is unknown; without an end by `endsBy` the engine ends it.
     """
@@ -99,6 +99,7 @@ class CallClaimed(Fact):
     valid_until: Instant
     outcome_due_at: Instant
     ends_by: Instant
+    provider: Identifier | None = None
 
 
 class CallPlaced(Fact):
@@ -146,6 +147,7 @@ class CallOutcomeUnknown(Fact):
 
     attempt: Attempt
     ends_by: Instant
+    provider: Identifier | None = None
 
 
 class CallEnded(Fact):

@@ -27,7 +27,7 @@ def _queued(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
         return False
     call.attempt = attempt
     call.queued_at, call.queued_by = at, event.get("causationid")
-    call.claim_id = call.claimant = call.outcome_due_at = call.ends_by = None
+    call.claim_id = call.claimant = call.provider = call.outcome_due_at = call.ends_by = None
     call.outcome_unknown = False
     return True
 
@@ -48,6 +48,7 @@ def _claimed(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
         return False
     call.claim_id = event.get("causationid")
     call.claimant = data["claimant"]
+    call.provider = data.get("provider")
     call.outcome_due_at = data["outcomeDueAt"]
     call.ends_by = data["endsBy"]
     return True
@@ -56,7 +57,7 @@ def _claimed(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
 def _placed(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
     if not _waits(call, event, data):
         return False
-    call.provider = data.get("provider")
+    call.provider = data.get("provider") or call.provider
     _provider_has_it(call, data)
     return True
 

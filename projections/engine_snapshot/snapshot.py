@@ -44,6 +44,7 @@ class CallSnapshot:
     status: str
     attempt: int
     claim_id: str | None
+    provider: str | None
     placed: bool
     outcome_unknown: bool
     outcome_due_at: datetime | None

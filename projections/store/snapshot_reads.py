@@ -80,6 +80,7 @@ def _call(row: Row[Any]) -> CallSnapshot:
         status=row.status,
         attempt=row.attempt,
         claim_id=row.claim_id,
+        provider=row.provider,
         placed=row.placed,
         outcome_unknown=row.outcome_unknown,
         outcome_due_at=_instant(row.outcome_due_at),

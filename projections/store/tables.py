@@ -118,7 +118,7 @@ def _calls(metadata: MetaData, prefix: str, suffix: str) -> Table:
     """The first eight columns never change; `customer` is personal data and the only column that holds any.
 
     `dispatched_at` is the time of the first `CallQueued`, `queued_at` and
-    `queued_by` are time and command of the last. `placed`: the provider has or had it.
+    `queued_by` are time and command of the last. `placed`: `provider`, which the claim names, has or had it.
     `report_due_at` stands while the final report of an ended call is awaited. `cost` is in US dollars.
     """
     return Table(

@@ -1,6 +1,7 @@
 """Owns how the dialer is wired, and the order in which it starts and stops."""
 
 import asyncio
+import random
 import secrets
 from contextlib import AsyncExitStack
 from uuid import uuid4
@@ -11,10 +12,12 @@ from events.topics import CALL_COMMANDS, CAMPAIGN_EVENTS
 from projections.store.engine import open_database
 from projections.store.sql_store import SqlProjectionStore
 from services.dialer.claim_following import ClaimFollower
+from services.dialer.claims import Claim
 from services.dialer.command_log import KafkaCommandLog
 from services.dialer.dial_tasks import ReadModelDialTasks
-from services.dialer.dispatcher import Dispatcher, Limits
+from services.dialer.dispatcher import Dispatcher
 from services.dialer.http_predial import HttpPredial
+from services.dialer.lines import Lines, new_line
 from services.dialer.metrics import DialerMetrics
 from services.dialer.queue_reading import QueueReader
 from services.dialer.reconciliation import AT_ONCE, Reconciliation
@@ -52,6 +55,9 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
             timeout_seconds=settings.provider_timeout_seconds,
             connect_seconds=settings.provider_connect_seconds,
         )
+        lines = Lines.of_one(new_line(provider, clock, random.random, settings.dialer_max_in_flight, settings.provider_calls_per_second))
+        for line in lines:
+            metrics.watch(line)
         commands = KafkaCommandLog(settings.topic_name(CALL_COMMANDS), lambda: make_producer(settings), clock)
         stack.push_async_callback(commands.stop)
         await commands.start()
@@ -59,7 +65,7 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         customers = AllowedHosts.parse(settings.webhook_allowed_private_hosts)
         dispatcher = Dispatcher(
             claimant=secrets.token_urlsafe(16),
-            limits=Limits(settings.claim_valid_seconds, settings.dialer_max_in_flight),
+            claim_valid_seconds=settings.claim_valid_seconds,
             clock=clock,
             commands=commands,
             tasks=tasks,
@@ -68,13 +74,13 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
                 clock,
                 lambda org_id: org_secret(webhook_key, org_id),
             ),
-            provider=provider,
-            callback_url_of=lambda task, attempt: callback_url(base, key, task.org_id, task.campaign_id, task.call_id, attempt),
+            lines=lines,
+            callback_url_of=lambda claim: _callback_url(base, key, claim),
             new_id=_new_id,
             metrics=metrics,
         )
         stack.push_async_callback(dispatcher.close, settings.dialer_stop_seconds)
-        reconciliation = Reconciliation(clock, commands, provider, _new_id, metrics)
+        reconciliation = Reconciliation(clock, commands, lines, _new_id, metrics)
         stack.push_async_callback(reconciliation.close)
         topic = settings.topic_name(CAMPAIGN_EVENTS)
         follower = ClaimFollower(make_consumer(settings), topic, settings.topic_partitions, dispatcher.on_claimed)
@@ -97,6 +103,11 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
 def _session(connections: int) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=connections)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _callback_url(base: str, key: bytes, claim: Claim) -> str:
+    task = claim.task
+    return callback_url(base, key, task.org_id, task.campaign_id, task.call_id, claim.attempt)
 
 
 def _new_id() -> str:

@@ -1,16 +1,24 @@
 """Owns when a provider is left alone: a circuit that opens on failures, tries one call after a while, and closes by itself."""
 
+from collections.abc import Callable
+
 _UNKNOWN_IN_A_ROW = 5
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 15.0
+_LONGEST_ASKED_PAUSE_SECONDS = 3_600.0
+_JITTER = 0.25
 _TRIAL_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.1
 
 
 class Circuit:
-    """Pure; times are monotonic seconds. Calls wait before they are claimed, so that an open circuit uses up no attempt."""
+    """Times are monotonic seconds. Calls wait before they are claimed, so that an open circuit uses up no attempt.
 
-    def __init__(self) -> None:
+    `draw` gives numbers from 0 up to 1: by so much of a quarter each pause is longer, lest several dialers come back at once.
+    """
+
+    def __init__(self, draw: Callable[[], float]) -> None:
+        self._draw = draw
         self._failures = 0
         self._unknown = 0
         self._open_until: float | None = None
@@ -45,13 +53,18 @@ class Circuit:
         self._open_until = None
         self._trial_until = 0.0
 
-    def not_reached(self, now: float) -> None:
-        """The provider was not reached, or takes no calls: pause, twice as long each time."""
+    def not_reached(self, now: float, at_least_seconds: float = 0.0) -> None:
+        """The provider was not reached, or takes no calls: pause, twice as long each time.
+
+        At least as long as it asks, though not longer than an hour.
+        """
+        asked = min(at_least_seconds, _LONGEST_ASKED_PAUSE_SECONDS)
         if self.is_open(now):
+            self._open_until = max(self._open_until or now, now + asked)
             return
         pause = min(_FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10), _LONGEST_PAUSE_SECONDS)
         self._failures += 1
-        self._open_until = now + pause
+        self._open_until = now + max(pause, asked) * (1 + _JITTER * self._draw())
         self._trial_until = 0.0
 
     def left_unknown(self, now: float) -> None:

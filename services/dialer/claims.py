@@ -8,11 +8,12 @@ from projections.dial_task.task import DialTask
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`expires` is by this process's monotonic clock; from then on the claim must not be acted upon."""
+    """`provider` is who is to place the call. `expires` is by our monotonic clock; from then on the claim must not be acted upon."""
 
     id: str
     task: DialTask
     attempt: int
+    provider: str
     expires: float
 
 

@@ -32,7 +32,7 @@ def asks_predial(task: DialTask) -> bool:
 
 
 def claim_command(claim: Claim, claimant: str, valid_until: datetime) -> Command:
-    data = ClaimCall(attempt=claim.attempt, claimant=claimant, valid_until=valid_until)
+    data = ClaimCall(attempt=claim.attempt, claimant=claimant, valid_until=valid_until, provider=claim.provider)
     return _command(claim.id, claim.task, data)
 
 
@@ -47,21 +47,21 @@ def predial_outcome(command_id: str, task: DialTask, attempt: int, verdict: Verd
             return _command(command_id, task, DialOutcome(attempt=attempt, outcome="predial-failed", error=error))
 
 
-def dial_outcome(command_id: str, claim: Claim, provider: str, answer: Answer) -> Command:
+def dial_outcome(command_id: str, claim: Claim, answer: Answer) -> Command:
     """What became of a claim that was granted, or is given back."""
     match answer:
         case Placed(provider_call_id):
             data = DialOutcome(
-                attempt=claim.attempt, claim_id=claim.id, outcome="placed", provider=provider, provider_call_id=provider_call_id
+                attempt=claim.attempt, claim_id=claim.id, outcome="placed", provider=claim.provider, provider_call_id=provider_call_id
             )
         case Refused(ended_reason, error):
             data = DialOutcome(
-                attempt=claim.attempt, claim_id=claim.id, outcome="refused", provider=provider, ended_reason=ended_reason, error=error
+                attempt=claim.attempt, claim_id=claim.id, outcome="refused", provider=claim.provider, ended_reason=ended_reason, error=error
             )
         case NotPlaced(error):
             data = DialOutcome(attempt=claim.attempt, claim_id=claim.id, outcome="not-placed", error=error)
         case Unknown(error):
-            data = DialOutcome(attempt=claim.attempt, claim_id=claim.id, outcome="unknown", provider=provider, error=error)
+            data = DialOutcome(attempt=claim.attempt, claim_id=claim.id, outcome="unknown", provider=claim.provider, error=error)
     return _command(command_id, claim.task, data)
 
 

@@ -9,28 +9,20 @@ from typing import Any
 
 from events.envelope import EventRecord
 from projections.dial_task.task import DialTask
-from services.dialer.circuit import Circuit
 from services.dialer.claims import Claim, ClaimBook
 from services.dialer.command_log import CommandLog
 from services.dialer.decisions import asks_predial, claim_command, dial_outcome, next_step, predial_outcome
 from services.dialer.dial_tasks import DialTasks
+from services.dialer.lines import Line, Lines
 from services.dialer.metrics import DialerMetrics
 from services.dialer.predial import Predial
-from services.dialer.provider import Answer, CallProvider, NotPlaced, PlaceCall, Unknown
+from services.dialer.provider import Answer, NotPlaced, PlaceCall, Unknown
 from services.runtime.clock import Clock
 
 _SWEEP_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Spans are in seconds."""
-
-    claim_valid_seconds: float
-    max_in_flight: int
 
 
 @dataclass(slots=True)
@@ -41,24 +33,19 @@ class Dispatcher:
     """
 
     claimant: str
-    limits: Limits
+    claim_valid_seconds: float
     clock: Clock
     commands: CommandLog
     tasks: DialTasks
     predial: Predial
-    provider: CallProvider
-    callback_url_of: Callable[[DialTask, int], str]
+    lines: Lines
+    callback_url_of: Callable[[Claim], str]
     new_id: Callable[[], str]
     metrics: DialerMetrics
     claims: ClaimBook = field(default_factory=ClaimBook)
-    circuit: Circuit = field(default_factory=Circuit)
     closing: bool = False
     _finishing: set[asyncio.Task[None]] = field(default_factory=set)
     _posts: set[asyncio.Task[Answer]] = field(default_factory=set)
-    _posting: asyncio.Semaphore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._posting = asyncio.Semaphore(self.limits.max_in_flight)
 
     @property
     def held(self) -> int:
@@ -71,25 +58,22 @@ class Dispatcher:
         if next_step(task, attempt) == "pass":
             self.metrics.passed.inc()
             return
-        await self._admission()
+        line = self.lines.for_task(task)
+        await line.admission()
         if asks_predial(task):
             outcome = predial_outcome(self.new_id(), task, attempt, await self.predial.ask(task))
             if outcome is not None:
                 await self.commands.append(outcome)
                 return
-            if self.circuit.is_open(self.clock.monotonic()):
-                await self._admission()
-        await self._claim(task, attempt)
+            if line.is_open():
+                await line.admission()
+        await self._claim(task, attempt, line.provider.name)
 
-    async def _admission(self) -> None:
-        while (wait_seconds := self.circuit.admit(self.clock.monotonic())) > 0:
-            await self.clock.sleep(wait_seconds)
-
-    async def _claim(self, task: DialTask, attempt: int) -> None:
+    async def _claim(self, task: DialTask, attempt: int, provider: str) -> None:
         # the monotonic clock first: so the claim is too old here before it is there
-        expires = self.clock.monotonic() + self.limits.claim_valid_seconds
-        valid_until = self.clock.now() + timedelta(seconds=self.limits.claim_valid_seconds)
-        claim = Claim(self.new_id(), task, attempt, expires)
+        expires = self.clock.monotonic() + self.claim_valid_seconds
+        valid_until = self.clock.now() + timedelta(seconds=self.claim_valid_seconds)
+        claim = Claim(self.new_id(), task, attempt, provider, expires)
         self.claims.remember(claim)
         await self.commands.append(claim_command(claim, self.claimant, valid_until))
         self.metrics.claims.inc()
@@ -101,23 +85,24 @@ class Dispatcher:
             self._start(self._dial(claim))
 
     async def _dial(self, claim: Claim) -> None:
-        async with self._posting:
-            answer = await self._answer(claim)
-        self.metrics.outcomes.labels(type(answer).__name__).inc()
-        await self.commands.append(dial_outcome(self.new_id(), claim, self.provider.name, answer))
+        line = self.lines.for_task(claim.task)
+        async with line.slots:
+            await line.posting.turn()
+            answer = await self._answer(line, claim)
+        self.metrics.outcomes.labels(claim.provider, type(answer).__name__).inc()
+        await self.commands.append(dial_outcome(self.new_id(), claim, answer))
 
-    async def _answer(self, claim: Claim) -> Answer:
-        now = self.clock.monotonic()
+    async def _answer(self, line: Line, claim: Claim) -> Answer:
         if self.closing:
             return NotPlaced("the dialer stops")
-        if now >= claim.expires:
+        if self.clock.monotonic() >= claim.expires:
             return NotPlaced("the claim was granted too late")
-        if self.circuit.is_open(now):
+        if line.is_open():
             return NotPlaced("the provider is left alone for a while")
-        return await self._place(PlaceCall(claim.task, claim.attempt, self.callback_url_of(claim.task, claim.attempt)))
+        return await self._place(line, PlaceCall(claim.task, claim.attempt, self.callback_url_of(claim)))
 
-    async def _place(self, call: PlaceCall) -> Answer:
-        post = asyncio.create_task(self.provider.place(call))
+    async def _place(self, line: Line, call: PlaceCall) -> Answer:
+        post = asyncio.create_task(line.provider.place(call))
         self._posts.add(post)
         try:
             answer = await post
@@ -130,17 +115,8 @@ class Dispatcher:
             answer = Unknown("the provider's adapter failed")
         finally:
             self._posts.discard(post)
-        self._learn(answer)
+        line.learn(answer)
         return answer
-
-    def _learn(self, answer: Answer) -> None:
-        match answer:
-            case NotPlaced():
-                self.circuit.not_reached(self.clock.monotonic())
-            case Unknown():
-                self.circuit.left_unknown(self.clock.monotonic())
-            case _:
-                self.circuit.answered()
 
     async def run(self) -> None:
         """Give back the claims that nobody granted in time; until cancelled."""
@@ -151,7 +127,7 @@ class Dispatcher:
     def _give_back(self, claims: list[Claim], why: str) -> None:
         """Out of the book they are never acted upon; the engine heeds this, in the log behind the claim, where it did grant."""
         for claim in claims:
-            self._start(self.commands.append(dial_outcome(self.new_id(), claim, self.provider.name, NotPlaced(why))))
+            self._start(self.commands.append(dial_outcome(self.new_id(), claim, NotPlaced(why))))
 
     async def close(self, within_seconds: float) -> None:
         """Act upon no further claim and give all back; wait for requests under way, then for every outcome to be durable.
@@ -160,6 +136,8 @@ class Dispatcher:
         later are lost: the engine takes them for unknown at their deadline.
         """
         self.closing = True
+        for line in self.lines:
+            line.posting.end()
         self._give_back(self.claims.take_all(), "the dialer stops")
         if self._posts:
             await asyncio.wait(self._posts, timeout=within_seconds)

@@ -32,9 +32,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class NotPlaced:
-    """The provider surely does not have the call: it was not reached, or said that it can take none now."""
+    """The provider surely does not have the call: it was not reached, or said that it can take none now.
+
+    `too_many` where it said that it is given too many; `retry_after_seconds` where it said when to come back.
+    """
 
     error: str
+    too_many: bool = False
+    retry_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

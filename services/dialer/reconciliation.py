@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from events.envelope import EventRecord
 from services.dialer.command_log import CommandLog
 from services.dialer.decisions import absence, found_report
+from services.dialer.lines import Lines
 from services.dialer.metrics import DialerMetrics
 from services.dialer.provider import CallProvider, FoundCall, LookupFailedError
 from services.runtime.clock import Clock
@@ -31,55 +32,52 @@ class Reconciliation:
 
     clock: Clock
     commands: CommandLog
-    provider: CallProvider
+    lines: Lines
     new_id: Callable[[], str]
     metrics: DialerMetrics
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def on_outcome_unknown(self, record: EventRecord) -> None:
-        """Of a `CallOutcomeUnknown`; does nothing where the provider can not look calls up."""
-        if not self.provider.can_find:
+        """Of a `CallOutcomeUnknown`; does nothing where the provider that its claim named is not configured, or can not look calls up."""
+        line = self.lines.named(record["data"].get("provider") or "")
+        if line is None or not line.provider.can_find:
             return
         if len(self._tasks) >= _MOST:
             _log.error("too many calls of unknown outcome: one is not looked up", extra={"action": "look-up", "call": record.get("callid")})
             return
-        task = asyncio.create_task(self._look_up(record))
+        task = asyncio.create_task(self._look_up(line.provider, record))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
-    async def _look_up(self, record: EventRecord) -> None:
+    async def _look_up(self, provider: CallProvider, record: EventRecord) -> None:
         call_id, attempt = record["callid"], record["data"]["attempt"]
         absent = 0
         for wait_seconds in _WAITS_SECONDS:
             await self.clock.sleep(wait_seconds)
             try:
-                found = await self._find(call_id, attempt)
+                found = await self._find(provider, call_id, attempt)
             except LookupFailedError:
                 continue
             if found is None:
                 absent += 1
                 if absent == _ABSENT_LOOKS:
-                    await self.commands.append(
-                        absence(self.new_id(), record["orgid"], record["subject"], call_id, attempt, self.provider.name)
-                    )
+                    await self.commands.append(absence(self.new_id(), record["orgid"], record["subject"], call_id, attempt, provider.name))
                     return
                 continue
-            report = found_report(
-                self.new_id(), record["orgid"], record["subject"], call_id, attempt, provider=self.provider.name, found=found
-            )
+            report = found_report(self.new_id(), record["orgid"], record["subject"], call_id, attempt, provider=provider.name, found=found)
             if report is not None:
                 await self.commands.append(report)
                 return
 
-    async def _find(self, call_id: str, attempt: int) -> FoundCall | None:
+    async def _find(self, provider: CallProvider, call_id: str, attempt: int) -> FoundCall | None:
         async with self._turn:
             try:
-                found = await self.provider.find(call_id, attempt)
+                found = await provider.find(call_id, attempt)
             except LookupFailedError:
-                self.metrics.lookups.labels("failed").inc()
+                self.metrics.lookups.labels(provider.name, "failed").inc()
                 raise
-        self.metrics.lookups.labels("absent" if found is None else found.status).inc()
+        self.metrics.lookups.labels(provider.name, "absent" if found is None else found.status).inc()
         return found
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 from services.runtime.settings import Settings
 
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
+CallsPerSecond = Annotated[float, Field(ge=0.01, le=10_000)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
@@ -26,6 +27,8 @@ class DialerSettings(Settings):
     provider_name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "simulator"
     provider_can_find: bool = True
     """Whether the provider answers `GET /call?metadataCallId=&attempt=`; the simulator does, Vapi does not."""
+    provider_calls_per_second: CallsPerSecond | None = None
+    """The most of this dialer process; unset, as fast as the provider takes them."""
     provider_timeout_seconds: Seconds = 20
     provider_connect_seconds: Seconds = 5
     callback_base_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""

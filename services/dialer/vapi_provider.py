@@ -9,13 +9,11 @@ from pydantic import ValidationError
 
 from events.calls import REFUSED
 from events.commands import ReportCall
-from services.dialer.provider import Answer, FoundCall, LookupFailedError, NotPlaced, PlaceCall, Placed, Refused, Unknown
+from services.dialer.posting import post_once, said_by_status
+from services.dialer.provider import Answer, FoundCall, LookupFailedError, PlaceCall, Placed, Refused, Unknown
 
 _OVERRIDES = ("assistantOverrides", "squadOverrides")
 _SERVER_MESSAGES = ["status-update", "end-of-call-report"]
-_NOT_NOW = frozenset({401, 403, 404, 405, 429})
-"""Answers that are about us, the address or the load and not about the call: it was not placed, and may be later."""
-_LARGEST_ANSWER_BYTES = 256 * 1024
 _STATUSES = frozenset(get_args(FoundCall.__annotations__["status"]))
 _REPORTED = ("endedReason", "startedAt", "endedAt", "cost", "analysis")
 
@@ -55,15 +53,7 @@ class VapiCompatibleProvider:
 
     async def place(self, call: PlaceCall) -> Answer:
         body = orjson.dumps(request_body(call))
-        try:
-            async with self._http.post(
-                self._url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
-            ) as response:
-                return _answer(response.status, await response.content.read(_LARGEST_ANSWER_BYTES))
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            return NotPlaced(f"the provider was not reached: {type(error).__name__}")
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return Unknown(f"no answer came: {type(error).__name__}")
+        return await post_once(self._http, self._url, body, self._headers, self._timeout, _answer)
 
     async def find(self, call_id: str, attempt: int) -> FoundCall | None:
         query = {"metadataCallId": call_id, "attempt": str(attempt)}
@@ -112,12 +102,8 @@ def _answer(status: int, content: bytes) -> Answer:
     if status in (200, 201):
         provider_call_id = _identifier(content)
         return Placed(provider_call_id) if provider_call_id else Unknown(f"answered {status} without the call's id")
-    if status in _NOT_NOW or 300 <= status < 400:
-        return NotPlaced(f"the provider answered {status}")
-    if 400 <= status < 500 and status != 408:
-        # what it says may repeat the number, so only the status goes on
-        return Refused(REFUSED, f"the provider answered {status}")
-    return Unknown(f"the provider answered {status}")
+    # what it says may repeat the number, so only the status goes on
+    return said_by_status(status) or Refused(REFUSED, f"the provider answered {status}")
 
 
 def _identifier(content: bytes) -> str | None:

@@ -62,6 +62,7 @@ def _restore_call(state: PartitionState, row: CallSnapshot) -> None:
         status=row.status,
         attempt=row.attempt,
         claim_id=row.claim_id,
+        provider=row.provider,
         placed=row.placed,
         outcome_unknown=row.outcome_unknown,
         outcome_due_at=row.outcome_due_at,

@@ -114,11 +114,18 @@ class EngineByHand:
     async def grant(self, claim: Command) -> None:
         data = cast(ClaimCall, claim.data)
         later = datetime.now(UTC) + timedelta(hours=1)
-        fact = CallClaimed(attempt=data.attempt, claimant=data.claimant, valid_until=data.valid_until, outcome_due_at=later, ends_by=later)
+        fact = CallClaimed(
+            attempt=data.attempt,
+            claimant=data.claimant,
+            valid_until=data.valid_until,
+            outcome_due_at=later,
+            ends_by=later,
+            provider=data.provider,
+        )
         await self.write(fact, self._position_of(claim), claim.id)
 
     async def unknown(self, position: int) -> None:
-        await self.write(CallOutcomeUnknown(attempt=1, ends_by=datetime.now(UTC) + timedelta(hours=1)), position)
+        await self.write(CallOutcomeUnknown(attempt=1, ends_by=datetime.now(UTC) + timedelta(hours=1), provider="simulator"), position)
 
     def _position_of(self, command: Command) -> int:
         return next(n for n in range(10_000) if call_id_of(self.campaign_id, n) == command.call_id)

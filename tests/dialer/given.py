@@ -16,7 +16,8 @@ from events.codec import decode_command, encode_command
 from events.commands import DialOutcome
 from events.envelope import Command, EventRecord
 from projections.dial_task.task import DialTask
-from services.dialer.dispatcher import Dispatcher, Limits
+from services.dialer.dispatcher import Dispatcher
+from services.dialer.lines import Lines, new_line
 from services.dialer.metrics import DialerMetrics
 from services.dialer.predial import Eligible, Verdict
 from services.dialer.provider import Answer, FoundCall, PlaceCall, Placed, Unknown
@@ -101,10 +102,10 @@ class PredialByHand:
 class ProviderByHand:
     """A `CallProvider` that answers what it holds, as soon as it may."""
 
-    name = "by-hand"
     can_find = True
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "by-hand") -> None:
+        self.name = name
         self.posts: list[PlaceCall] = []
         self.has: Counter[str] = Counter()
         """How often it took each call, whether its answer arrived or not."""
@@ -130,25 +131,32 @@ class ProviderByHand:
         return answer
 
 
+def no_jitter() -> float:
+    return 0.0
+
+
 class Given:
     """A dispatcher with all that is outside of it in hand."""
 
-    def __init__(self, *tasks: DialTask, max_in_flight: int = 10, before: "Given | None" = None) -> None:
+    def __init__(
+        self, *tasks: DialTask, max_in_flight: int = 10, calls_per_second: float | None = None, before: "Given | None" = None
+    ) -> None:
         """`before`: the process life that this one follows, in the same world but with a memory of its own."""
         self.clock: ManualClock = before.clock if before else ManualClock(NOW)
         self.commands: CommandsInMemory = before.commands if before else CommandsInMemory()
         self.predial: PredialByHand = before.predial if before else PredialByHand()
         self.provider: ProviderByHand = before.provider if before else ProviderByHand()
         self.numbers: Iterator[int] = before.numbers if before else count(1)
+        self.line = new_line(self.provider, self.clock, no_jitter, max_in_flight, calls_per_second)
         self.dispatcher = Dispatcher(
             claimant=CLAIMANT,
-            limits=Limits(30, max_in_flight),
+            claim_valid_seconds=30,
             clock=self.clock,
             commands=self.commands,
             tasks=TasksInMemory(*tasks),
             predial=self.predial,
-            provider=self.provider,
-            callback_url_of=lambda task, attempt: f"http://api/{task.call_id}/{attempt}",
+            lines=Lines.of_one(self.line),
+            callback_url_of=lambda claim: f"http://api/{claim.task.call_id}/{claim.attempt}",
             new_id=lambda: f"id-{next(self.numbers)}",
             metrics=DialerMetrics(CollectorRegistry()),
         )

@@ -11,7 +11,7 @@ from services.dialer.claims import Claim, ClaimBook
 from services.dialer.decisions import found_report, next_step
 from services.dialer.offsets import OffsetTracker
 from services.dialer.provider import FoundCall
-from tests.dialer.given import CAMPAIGN, call_id, task
+from tests.dialer.given import CAMPAIGN, call_id, no_jitter, task
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_each_claim_is_given_out_at_most_once(steps: list[tuple[int, str]]) -> N
     for time, (number, step) in enumerate(steps):
         match step:
             case "remember":
-                claim = Claim(f"{number}-{time}", task(number), 1, time + 5)
+                claim = Claim(f"{number}-{time}", task(number), 1, "by-hand", time + 5)
                 remembered.add(claim.id)
                 book.remember(claim)
             case "take":
@@ -97,7 +97,7 @@ def test_the_place_never_moves_past_a_record_that_is_not_done(kinds: list[str], 
 
 
 def test_a_circuit_pauses_longer_each_time_lets_one_try_and_closes_on_an_answer() -> None:
-    circuit = Circuit()
+    circuit = Circuit(no_jitter)
     now, pauses = 0.0, []
     for _ in range(8):
         circuit.not_reached(now)
@@ -112,15 +112,26 @@ def test_a_circuit_pauses_longer_each_time_lets_one_try_and_closes_on_an_answer(
     assert circuit.admit(now) == 0
 
 
+def test_a_pause_is_at_least_as_long_as_the_provider_asks_up_to_an_hour_and_longer_by_the_draw() -> None:
+    circuit = Circuit(lambda: 0.5)
+    circuit.not_reached(0.0, 60)
+    assert circuit.admit(0.0) == 67.5
+    circuit.not_reached(30.0, 90)
+    assert circuit.admit(30.0) == 90
+    later = Circuit(no_jitter)
+    later.not_reached(0.0, 1_000_000)
+    assert later.admit(0.0) == 3_600
+
+
 def test_failures_of_calls_that_were_under_way_together_count_as_one() -> None:
-    circuit = Circuit()
+    circuit = Circuit(no_jitter)
     for _ in range(50):
         circuit.not_reached(0.0)
     assert circuit.admit(0.0) == 0.25
 
 
 def test_a_trial_that_came_to_nothing_gives_way_to_another() -> None:
-    circuit = Circuit()
+    circuit = Circuit(no_jitter)
     circuit.not_reached(0.0)
     assert circuit.admit(1.0) == 0
     assert circuit.admit(2.0) > 0
@@ -128,7 +139,7 @@ def test_a_trial_that_came_to_nothing_gives_way_to_another() -> None:
 
 
 def test_requests_without_an_answer_open_the_circuit_only_in_a_row() -> None:
-    circuit = Circuit()
+    circuit = Circuit(no_jitter)
     for _ in range(4):
         circuit.left_unknown(0.0)
     circuit.answered()
@@ -140,7 +151,7 @@ def test_requests_without_an_answer_open_the_circuit_only_in_a_row() -> None:
 
 
 def test_a_trial_without_an_answer_opens_the_circuit_again() -> None:
-    circuit = Circuit()
+    circuit = Circuit(no_jitter)
     circuit.not_reached(0.0)
     circuit.admit(1.0)
     circuit.left_unknown(1.0)

@@ -9,10 +9,11 @@ from events.commands import ReportCall
 from events.envelope import EventRecord
 from projections.dial_task.task import DialTask
 from services.dialer.dial_tasks import ReadModelDialTasks
+from services.dialer.lines import Lines, new_line
 from services.dialer.metrics import DialerMetrics
 from services.dialer.provider import FoundCall, LookupFailedError
 from services.dialer.reconciliation import Reconciliation
-from tests.dialer.given import CAMPAIGN, ORG, CommandsInMemory, ProviderByHand, begun, call_id, settle, task
+from tests.dialer.given import CAMPAIGN, ORG, CommandsInMemory, ProviderByHand, begun, call_id, no_jitter, settle, task
 from tests.support.clock import ManualClock
 
 
@@ -103,13 +104,20 @@ UNKNOWN: EventRecord = {
     "subject": CAMPAIGN,
     "callid": call_id(),
     "time": "2030-01-01T09:00:00.000Z",
-    "data": {"attempt": 1},
+    "data": {"attempt": 1, "provider": "by-hand"},
 }
 
 
 def reconciliation() -> tuple[Reconciliation, ProviderByHand, CommandsInMemory, ManualClock]:
     clock, commands, provider = ManualClock(), CommandsInMemory(), ProviderByHand()
-    return Reconciliation(clock, commands, provider, lambda: "id", DialerMetrics(CollectorRegistry())), provider, commands, clock
+    return (
+        Reconciliation(
+            clock, commands, Lines.of_one(new_line(provider, clock, no_jitter, 10)), lambda: "id", DialerMetrics(CollectorRegistry())
+        ),
+        provider,
+        commands,
+        clock,
+    )
 
 
 async def test_an_unknown_call_that_the_provider_has_is_reported() -> None:
@@ -135,6 +143,16 @@ async def test_an_unknown_call_that_the_provider_never_had_is_reported_once_afte
         clock.move(seconds=60)
     assert [command.data.to_wire()["outcome"] for command in commands.written] == ["not-found"]
     await looking.close()
+
+
+async def test_no_other_provider_is_asked_than_the_one_that_the_claim_named() -> None:
+    looking, provider, commands, _ = reconciliation()
+    provider.found[(call_id(), 1)] = [FoundCall("p-1", "ended", {})] * 2
+    for data in ({"attempt": 1}, {"attempt": 1, "provider": "another"}):
+        looking.on_outcome_unknown(cast(EventRecord, {**UNKNOWN, "data": data}))
+    await settle()
+    assert commands.written == []
+    assert len(provider.found[(call_id(), 1)]) == 2
 
 
 async def test_a_provider_that_can_not_look_up_is_not_asked() -> None:

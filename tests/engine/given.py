@@ -75,7 +75,8 @@ class World:
         return list(self.campaign(campaign_id).calls.values())
 
     def claim(self, call: CallState, claim: str = "", org: str = ORG, valid: float = 30) -> list[Event]:
-        data = commands.ClaimCall(attempt=call.attempt, claimant="dialer-1", valid_until=self.now + timedelta(seconds=valid))
+        until = self.now + timedelta(seconds=valid)
+        data = commands.ClaimCall(attempt=call.attempt, claimant="dialer-1", valid_until=until, provider="sim")
         return self.do(data, call.campaign_id, call.id, org, id=claim or f"claim-{call.id}")
 
     def outcome(self, call: CallState, outcome: Any = "placed", claim: str | None = "", **fields: Any) -> list[Event]:

@@ -7,7 +7,7 @@ import pytest
 from events import commands
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import CallState
-from tests.engine.given import ORG, World, names, reasons
+from tests.engine.given import ORG, World, names, reasons, through_the_log
 
 
 def one_call(**policy: timedelta) -> tuple[World, CallState]:
@@ -89,6 +89,16 @@ def test_a_claim_without_an_outcome_becomes_unknown_keeps_its_slot_and_is_never_
     assert world.claim(call, "c-2") == []
     assert world.after(minutes=58) == []
     assert reasons(world.after(minutes=1)) == ["call.in-progress.error-outcome-unknown"]
+
+
+def test_an_unknown_outcome_names_the_provider_that_its_claim_named_until_the_call_is_offered_again() -> None:
+    world, call = one_call(outcome_window=timedelta(seconds=60))
+    world.claim(call)
+    (unknown,) = world.after(seconds=60)
+    assert unknown.data.to_wire()["provider"] == "sim"
+    assert through_the_log(world.log).campaigns[call.campaign_id].calls[call.id].provider == "sim"
+    world.outcome(call, "not-placed")
+    assert world.active(call.campaign_id)[0].provider is None
 
 
 def test_a_report_resolves_an_unknown_outcome() -> None:

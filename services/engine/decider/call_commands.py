@@ -30,6 +30,7 @@ def claim_call(state: PartitionState, command: Command, data: commands.ClaimCall
         valid_until=data.valid_until,
         outcome_due_at=now + policy.outcome_window,
         ends_by=now + policy.longest_call,
+        provider=data.provider,
     )
     return [fact(command, now, claimed, campaign.id, call.id)]
 
@@ -84,7 +85,7 @@ def _not_placed(command: Command, campaign: CampaignState, call: CallState, now:
 
 def outcome_unknown(campaign: CampaignState, call: CallState, now: datetime, command: Command | None = None) -> Event:
     """Nobody knows what became of the claim; the call keeps its slot until it must have ended."""
-    data = facts.CallOutcomeUnknown(attempt=call.attempt, ends_by=call.ends_by or now)
+    data = facts.CallOutcomeUnknown(attempt=call.attempt, ends_by=call.ends_by or now, provider=call.provider)
     return Event(campaign.org_id, now, data, campaign.id, call.id, command.id if command else None)
 
 

@@ -116,20 +116,22 @@ def _queued(state: PartitionState, event: Event, data: facts.CallQueued) -> None
         campaign.calls[call.id] = call
         state.org(event.org_id).active += 1
     call.attempt = data.attempt
-    call.claim_id = call.outcome_due_at = call.ends_by = None
+    call.claim_id = call.provider = call.outcome_due_at = call.ends_by = None
     call.outcome_unknown = False
 
 
 def _claimed(state: PartitionState, event: Event, data: facts.CallClaimed) -> None:
     campaign, call = _call(state, event)
     call.claim_id = event.causation_id
+    call.provider = data.provider
     call.outcome_due_at = data.outcome_due_at
     call.ends_by = data.ends_by
     state.deadlines.add(data.outcome_due_at, campaign.id, call.id)
 
 
 def _placed(state: PartitionState, event: Event, data: facts.CallPlaced) -> None:
-    _resolve(state, event)
+    call = _resolve(state, event)
+    call.provider = data.provider or call.provider
 
 
 def _resolve(state: PartitionState, event: Event) -> CallState:

@@ -22,6 +22,7 @@ class CallState:
     status: str
     attempt: int
     claim_id: str | None = None
+    provider: str | None = None
     placed: bool = False
     outcome_unknown: bool = False
     outcome_due_at: datetime | None = None
