@@ -37,6 +37,7 @@ class Expectation:
     outcome: "asyncio.Future[Outcome]"
     first_offset: int | None = None
     next_offset: int = 0
+    partition: int = 0
     decided: int = 0
     """How many of the plan's commands, from the first on, are known to be decided."""
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
@@ -54,7 +55,7 @@ class Expectation:
     def take(self, event: EventRecord, partition: int, offset: int) -> bool:
         """Whether the event belongs to a run that may go on with the next one; sets the outcome where it is known."""
         command_id, type_name, data = event.get("causationid", ""), event["type"], event["data"]
-        self.next_offset = offset + 1
+        self.partition, self.next_offset = partition, offset + 1
         if command_id in self._numbers:
             self.decided = max(self.decided, self._numbers[command_id] + 1)
             self._progress.set()

@@ -6,6 +6,7 @@ The rules are the contract's, "Repeats by the SDKs".
 import asyncio
 import logging
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -103,7 +104,7 @@ class Writer:
         return await self._answer(plan, outcome)
 
     async def _append_in_step(self, plan: Plan, expectation: Expectation) -> None:
-        """A few records ahead of the engine, so that others' commands on the partition wait behind those few only.
+        """A few records ahead of the engine and the read model, so that others on the partition wait behind those few only.
 
         A record that the engine rejected is the last. Raises as `CommandLog.append` does.
         """
@@ -111,6 +112,9 @@ class Writer:
             await expectation.until_decided(number - _RECORDS_AHEAD)
             if expectation.outcome.done():
                 return
+            with suppress(TimeoutError, ReadModelAwayError):
+                async with asyncio.timeout(self.patience_seconds):
+                    await self.freshness.reached(expectation.partition, expectation.next_offset)
             try:
                 await self.log.append(CAMPAIGN_COMMANDS, plan.org_id, [record])
             except LogUnavailableError as error:
