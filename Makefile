@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 LOCK := infra/requirements.lock
 POM := infra/kafka/pom.xml
 VENV_STAMP := $(VENV)/.stamp-$(firstword $(shell cksum < $(LOCK)))
+NODE_SDK := tests/sdk_node
+NODE_STAMP := $(NODE_SDK)/node_modules/.stamp-$(firstword $(shell cksum < $(NODE_SDK)/package-lock.json))
 KAFKA_STAMP := .kafka/libs/.stamp-$(firstword $(shell cksum < $(POM)))
 
 .PHONY: help setup run demo test lint types tests format schemas lock clean
@@ -33,7 +35,7 @@ lint: setup
 types: setup
 	@$(BIN)/mypy
 
-tests: setup
+tests: setup $(NODE_STAMP)
 	@$(BIN)/python -m pytest
 
 format: setup ## bring the code into the house's form
@@ -47,7 +49,7 @@ lock: ## make the lock anew from pyproject.toml; needs uv
 	@uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o $(LOCK)
 
 clean: ## remove all that setup and runs have made
-	@rm -rf .venv .kafka .data .hypothesis .mypy_cache .ruff_cache
+	@rm -rf .venv .kafka .data $(NODE_SDK)/node_modules .hypothesis .mypy_cache .ruff_cache
 
 $(VENV_STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -56,6 +58,12 @@ $(VENV_STAMP): $(LOCK)
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 can not make a virtual environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
+	@touch $@
+
+$(NODE_STAMP): $(NODE_SDK)/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js 20 or later with npm is needed for the tests, which drive the Node SDK too: install it" >&2; exit 1; }
+	@echo "fetching the Node SDK into $(NODE_SDK)/node_modules ..."
+	@cd $(NODE_SDK) && { npm ci --ignore-scripts --loglevel=error >npm.log 2>&1 || { echo "npm could not fetch the Node SDK:" >&2; tail -5 npm.log >&2; exit 1; }; rm -f npm.log; }
 	@touch $@
 
 $(KAFKA_STAMP): $(POM)
