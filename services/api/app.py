@@ -14,8 +14,9 @@ from services.api.generations import V1, V2, Generation
 from services.api.middleware import keyed, name_request, observe
 from services.api.openapi import get_openapi
 from services.api.provider_callbacks import receive_callback
+from services.api.twilio_callbacks import receive_twilio_callback
 from services.api.upload_writes import add_contacts
-from services.runtime.callback_urls import CALLBACK_ROUTE
+from services.runtime.callback_urls import CALLBACK_ROUTE, TWILIO_CALLBACK_ROUTE
 from services.runtime.health import Health
 
 
@@ -32,6 +33,7 @@ def make_app(context: ApiContext, health: Health) -> web.Application:
             web.get("/call", keyed(list_calls), allow_head=False),
             web.get("/call/{id}", keyed(get_call), allow_head=False),
             web.post(CALLBACK_ROUTE, receive_callback),
+            web.post(TWILIO_CALLBACK_ROUTE, receive_twilio_callback),
             web.get("/openapi.json", get_openapi, allow_head=False),
             web.get("/docs", get_docs, allow_head=False),
             web.get("/docs/{file}", get_docs_file, allow_head=False),

@@ -133,6 +133,8 @@ class Api:
             clock=clock,
             draw_id=_draw_id,
             callback_key=settings.callback_key(),
+            callback_base=settings.callback_base(),
+            twilio_tokens=settings.provider_choice().twilio_tokens(),
             calls_as_strings=settings.v1_calls_as_strings,
         )
 

@@ -1,6 +1,6 @@
 """Owns what a request's handler is given: everything from outside, made once and wired in `bootstrap`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -18,7 +18,10 @@ from services.runtime.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """`draw_id` gives a fresh random UUID as text. `callback_key` authenticates the providers' callbacks."""
+    """`draw_id` gives a fresh random UUID as text. `callback_key` authenticates the providers' callbacks.
+
+    `callback_base` is the API's address as providers reach it; `twilio_tokens` holds what each Twilio provider signs with.
+    """
 
     authenticator: Authenticator
     bodies: BodyReader
@@ -31,6 +34,8 @@ class ApiContext:
     clock: Clock
     draw_id: Callable[[], str]
     callback_key: bytes
+    callback_base: str
+    twilio_tokens: Mapping[str, str]
     calls_as_strings: bool
 
 

@@ -81,3 +81,14 @@ CALLBACK_PARAMETERS: list[dict[str, Any]] = [
     _path("attempt", "Which attempt, counted from 1", {"type": "string"}),
     _path("mac", "The HMAC over all of these", {"type": "string"}),
 ]
+TWILIO_CALLBACK_PARAMETERS: list[dict[str, Any]] = [
+    _path("provider", "The provider's name", {"type": "string"}),
+    *CALLBACK_PARAMETERS,
+    {
+        "name": "X-Twilio-Signature",
+        "in": "header",
+        "required": True,
+        "description": "Twilio's HMAC over the URL and the form",
+        "schema": {"type": "string"},
+    },
+]

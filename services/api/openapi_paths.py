@@ -14,6 +14,7 @@ from services.api.openapi_parameters import (
     LIST,
     NEWEST_CALLS,
     RESULTS_FORMAT,
+    TWILIO_CALLBACK_PARAMETERS,
     identified,
 )
 from services.api.upload_writes import CAMPAIGN_PART, CUSTOMERS_PART
@@ -46,6 +47,7 @@ def paths() -> dict[str, Any]:
         },
         "/call/{id}": {"get": _keyed("getCall", "calls", "Get a call", "Call", 404, parameters=identified("call"), bad_request=False)},
         "/provider-callbacks/{org}/{campaign}/{call}/{attempt}/{mac}": {"post": _callback()},
+        "/provider-callbacks/twilio/{provider}/{org}/{campaign}/{call}/{attempt}/{mac}": {"post": _twilio_callback()},
         "/health/live": {"get": _open("isLive", "Whether the process lives", {200: _json("It lives.", {"$ref": _component("Readiness")})})},
         "/health/ready": {
             "get": _open(
@@ -182,6 +184,16 @@ def _callback() -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
         "responses": {"200": _json("The report is durable, or says nothing that is known.", {"type": "object"})}
         | _refusals([400, 403, 408, 413, 503]),
+    }
+
+
+def _twilio_callback() -> dict[str, Any]:
+    form = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
+    return _callback() | {
+        "operationId": "receiveTwilioCallback",
+        "summary": "What Twilio reports of a call; the URL given to it and its signature authenticate it",
+        "parameters": TWILIO_CALLBACK_PARAMETERS,
+        "requestBody": {"required": True, "content": form},
     }
 
 

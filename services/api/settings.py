@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import Field
 from sqlalchemy.engine import make_url
 
-from services.runtime.settings import Settings
+from services.runtime.provider_settings import ProviderSettings
 
 
-class ApiSettings(Settings):
+class ApiSettings(ProviderSettings):
     """Spans are in seconds; what the contract fixes is only the default."""
 
     duplicate_window_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0

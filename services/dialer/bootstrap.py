@@ -1,7 +1,6 @@
 """Owns how the dialer is wired, and the order in which it starts and stops."""
 
 import asyncio
-import random
 import secrets
 from contextlib import AsyncExitStack
 from uuid import uuid4
@@ -12,18 +11,15 @@ from events.topics import CALL_COMMANDS, CAMPAIGN_EVENTS
 from projections.store.engine import open_database
 from projections.store.sql_store import SqlProjectionStore
 from services.dialer.claim_following import ClaimFollower
-from services.dialer.claims import Claim
 from services.dialer.command_log import KafkaCommandLog
 from services.dialer.dial_tasks import ReadModelDialTasks
 from services.dialer.dispatcher import Dispatcher
 from services.dialer.http_predial import HttpPredial
-from services.dialer.lines import Lines, new_line
+from services.dialer.line_building import build_lines, callback_urls
 from services.dialer.metrics import DialerMetrics
 from services.dialer.queue_reading import QueueReader
 from services.dialer.reconciliation import AT_ONCE, Reconciliation
 from services.dialer.settings import DialerSettings
-from services.dialer.vapi_provider import VapiCompatibleProvider
-from services.runtime.callback_urls import callback_url
 from services.runtime.clock import Clock
 from services.runtime.health import Health, serve_health
 from services.runtime.kafka import make_consumer, make_producer, member_id
@@ -46,22 +42,19 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         store = SqlProjectionStore(database)
         stack.push_async_callback(store.close)
         tasks = ReadModelDialTasks(store, clock)
-        provider = VapiCompatibleProvider(
-            await stack.enter_async_context(_session(settings.dialer_max_in_flight + AT_ONCE)),
-            settings.provider_base_url(),
-            settings.provider_key,
-            name=settings.provider_name,
-            can_find=settings.provider_can_find,
-            timeout_seconds=settings.provider_timeout_seconds,
-            connect_seconds=settings.provider_connect_seconds,
-        )
-        lines = Lines.of_one(new_line(provider, clock, random.random, settings.dialer_max_in_flight, settings.provider_calls_per_second))
+
+        def new_session() -> aiohttp.ClientSession:
+            session = _session(settings.dialer_max_in_flight + AT_ONCE)
+            stack.push_async_callback(session.close)
+            return session
+
+        lines = build_lines(settings, clock, new_session)
         for line in lines:
             metrics.watch(line)
         commands = KafkaCommandLog(settings.topic_name(CALL_COMMANDS), lambda: make_producer(settings), clock)
         stack.push_async_callback(commands.stop)
         await commands.start()
-        base, key, webhook_key = settings.callback_base(), settings.callback_key(), settings.webhook_key()
+        webhook_key = settings.webhook_key()
         customers = AllowedHosts.parse(settings.webhook_allowed_private_hosts)
         dispatcher = Dispatcher(
             claimant=secrets.token_urlsafe(16),
@@ -75,7 +68,7 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
                 lambda org_id: org_secret(webhook_key, org_id),
             ),
             lines=lines,
-            callback_url_of=lambda claim: _callback_url(base, key, claim),
+            callback_url_of=callback_urls(settings),
             new_id=_new_id,
             metrics=metrics,
         )
@@ -103,11 +96,6 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
 def _session(connections: int) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=connections)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-
-def _callback_url(base: str, key: bytes, claim: Claim) -> str:
-    task = claim.task
-    return callback_url(base, key, task.org_id, task.campaign_id, task.call_id, claim.attempt)
 
 
 def _new_id() -> str:

@@ -2,17 +2,17 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from services.runtime.settings import Settings
+from services.runtime.provider_choice import CallsPerSecond
+from services.runtime.provider_settings import ProviderSettings
 
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
-CallsPerSecond = Annotated[float, Field(ge=0.01, le=10_000)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
-class DialerSettings(Settings):
-    """Spans are in seconds. A claim's life and the provider's timeout together must stay under the engine's wait for an outcome."""
+class DialerSettings(ProviderSettings):
+    """Spans are in seconds."""
 
     claim_valid_seconds: Seconds = 30
     dialer_max_in_flight: Count = 500
@@ -31,11 +31,16 @@ class DialerSettings(Settings):
     """The most of this dialer process; unset, as fast as the provider takes them."""
     provider_timeout_seconds: Seconds = 20
     provider_connect_seconds: Seconds = 5
-    callback_base_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
-    """The API as the provider reaches it; empty means on this machine."""
+    dial_outcome_seconds: Seconds = 60
+    """The engine's wait for an outcome; read here only to see that it is long enough."""
+
+    @field_validator("dial_outcome_seconds")
+    @classmethod
+    def _outcomes_come_in_time(cls, value: float, info: ValidationInfo) -> float:
+        longest = info.data.get("claim_valid_seconds", 0.0) + info.data.get("provider_timeout_seconds", 0.0)
+        if value <= longest:
+            raise ValueError(f"must exceed CLAIM_VALID_SECONDS and PROVIDER_TIMEOUT_SECONDS together, which are {longest:g}")
+        return value
 
     def provider_base_url(self) -> str:
         return self.provider_url or f"http://127.0.0.1:{self.simulator_port}"
-
-    def callback_base(self) -> str:
-        return self.callback_base_url or f"http://127.0.0.1:{self.api_port}"

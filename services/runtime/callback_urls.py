@@ -1,4 +1,4 @@
-"""Owns the URL that a provider calls back: it names org, campaign, call and attempt, and carries an HMAC over them (design, "Dialing")."""
+"""Owns the URLs that providers call back: they name org, campaign, call and attempt, and carry an HMAC over them (design, "Dialing")."""
 
 import base64
 import hashlib
@@ -7,18 +7,37 @@ from urllib.parse import quote
 
 CALLBACK_ROUTE = "/provider-callbacks/{org:[^/]+}/{campaign}/{call}/{attempt}/{mac}"
 """As aiohttp writes routes; it hands the parts over unquoted, as `verify` wants them."""
+TWILIO_CALLBACK_ROUTE = "/provider-callbacks/twilio/{provider}/{org:[^/]+}/{campaign}/{call}/{attempt}/{mac}"
+"""It names the provider beside, since each signs with a token of its own."""
 
 
 def callback_url(base: str, secret: bytes, org: str, campaign: str, call: str, attempt: int) -> str:
     """The URL under `base`, the API's address as the provider reaches it."""
-    parts = (org, campaign, call, str(attempt))
-    quoted = [quote(part, safe="") for part in (*parts, _mac(secret, *parts))]
-    return "/".join([base.rstrip("/"), "provider-callbacks", *quoted])
+    return _url(base, secret, (), (org, campaign, call, str(attempt)))
+
+
+def twilio_callback_url(base: str, secret: bytes, provider: str, org: str, campaign: str, call: str, attempt: int) -> str:
+    """The same for the Twilio provider of this name."""
+    return _url(base, secret, ("twilio", provider), (org, campaign, call, str(attempt)))
 
 
 def verify(secret: bytes, org: str, campaign: str, call: str, attempt: str, mac: str) -> bool:
     """Whether the MAC is ours for exactly these parts; constant time."""
-    return hmac.compare_digest(_mac(secret, org, campaign, call, attempt).encode(), mac.encode("utf-8", "surrogateescape"))
+    return _is_ours(_mac(secret, org, campaign, call, attempt), mac)
+
+
+def verify_twilio(secret: bytes, provider: str, org: str, campaign: str, call: str, attempt: str, mac: str) -> bool:
+    """The same for a URL of `twilio_callback_url`."""
+    return _is_ours(_mac(secret, "twilio", provider, org, campaign, call, attempt), mac)
+
+
+def _url(base: str, secret: bytes, kind: tuple[str, ...], parts: tuple[str, ...]) -> str:
+    quoted = [quote(part, safe="") for part in (*kind, *parts, _mac(secret, *kind, *parts))]
+    return "/".join([base.rstrip("/"), "provider-callbacks", *quoted])
+
+
+def _is_ours(right: str, mac: str) -> bool:
+    return hmac.compare_digest(right.encode(), mac.encode("utf-8", "surrogateescape"))
 
 
 def _mac(secret: bytes, *parts: str) -> str:

@@ -36,6 +36,8 @@ from services.runtime.health import Health
 from tests.engine.given import World
 
 CALLBACK_KEY = b"secret"
+CALLBACK_BASE = "https://calls.example.com"
+TWILIO_TOKEN = "12345"
 
 
 class WakefulClock:
@@ -189,6 +191,8 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         clock=clock,
         draw_id=draw_id,
         callback_key=CALLBACK_KEY,
+        callback_base=CALLBACK_BASE,
+        twilio_tokens={"twilio-us": TWILIO_TOKEN},
         calls_as_strings=options.get("calls_as_strings", False),
     )
     async with TestClient(TestServer(make_app(context, health))) as client:

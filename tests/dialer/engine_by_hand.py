@@ -124,8 +124,8 @@ class EngineByHand:
         )
         await self.write(fact, self._position_of(claim), claim.id)
 
-    async def unknown(self, position: int) -> None:
-        await self.write(CallOutcomeUnknown(attempt=1, ends_by=datetime.now(UTC) + timedelta(hours=1), provider="simulator"), position)
+    async def unknown(self, position: int, provider: str = "simulator") -> None:
+        await self.write(CallOutcomeUnknown(attempt=1, ends_by=datetime.now(UTC) + timedelta(hours=1), provider=provider), position)
 
     def _position_of(self, command: Command) -> int:
         return next(n for n in range(10_000) if call_id_of(self.campaign_id, n) == command.call_id)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from services.runtime.callback_urls import CALLBACK_ROUTE, callback_url, verify
+from services.runtime.callback_urls import CALLBACK_ROUTE, callback_url, twilio_callback_url, verify, verify_twilio
 
 SECRET = b"a secret"
 CAMPAIGN = "6f0c6c5e-5a3c-5d53-8d6d-0b8d0d6c2b11"
@@ -35,6 +35,16 @@ def test_a_url_verifies_for_the_parts_it_was_made_of() -> None:
 def test_a_mac_is_worth_nothing_for_another_part_or_secret(secret: bytes, org: str, call: str, attempt: str) -> None:
     mac = mac_of(callback_url("http://api", SECRET, "acme", CAMPAIGN, CALL, 2))
     assert not verify(secret, org, CAMPAIGN, call, attempt, mac)
+
+
+def test_a_url_for_twilio_holds_for_its_provider_alone_and_neither_kind_for_the_other() -> None:
+    url = twilio_callback_url("http://api:8080", SECRET, "twilio-us", "acme", CAMPAIGN, CALL, 2)
+    assert url.startswith(f"http://api:8080/provider-callbacks/twilio/twilio-us/acme/{CAMPAIGN}/{CALL}/2/")
+    assert verify_twilio(SECRET, "twilio-us", "acme", CAMPAIGN, CALL, "2", mac_of(url))
+    assert not verify_twilio(SECRET, "twilio-eu", "acme", CAMPAIGN, CALL, "2", mac_of(url))
+    assert not verify(SECRET, "acme", CAMPAIGN, CALL, "2", mac_of(url))
+    plain = callback_url("http://api", SECRET, "acme", CAMPAIGN, CALL, 2)
+    assert not verify_twilio(SECRET, "twilio-us", "acme", CAMPAIGN, CALL, "2", mac_of(plain))
 
 
 def test_a_mac_that_is_no_ascii_is_wrong_and_not_an_error() -> None:

@@ -1,109 +1,61 @@
-"""The contract of `CallProvider`, held by each adapter against a real HTTP server; the simulator plays the provider."""
+"""The contract of `CallProvider`, held by each adapter against a real HTTP server that counts what it gets."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from infra.kafka.broker import free_port
-from services.dialer.provider import LookupFailedError, NotPlaced, PlaceCall, Placed, Refused, Unknown
-from services.dialer.vapi_provider import VapiCompatibleProvider, deep_merged, request_body
-from services.runtime.clock import SystemClock
-from services.simulator.app import Simulator
-from services.simulator.network import Network
-from tests.dialer.given import CAMPAIGN, call_id, task
+from services.dialer.provider import CallProvider, NotPlaced, PlaceCall, Placed, Refused, Unknown
+from tests.dialer.fake_providers import ADAPTERS, FakeProvider
+from tests.dialer.given import task
 
 CALL = PlaceCall(task(), 1, "http://127.0.0.1:1/back")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Simulate = Callable[..., Awaitable[tuple[VapiCompatibleProvider, Simulator]]]
-Scripted = Callable[[Handler], Awaitable[VapiCompatibleProvider]]
 
 
-@pytest.fixture
-async def exits() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
+@dataclass
+class Connected:
+    """An adapter and what it talks to."""
+
+    kind: str
+    http: aiohttp.ClientSession
+    adapter: CallProvider
+    fake: FakeProvider
 
 
-@pytest.fixture
-async def http(exits: AsyncExitStack) -> aiohttp.ClientSession:
-    return await exits.enter_async_context(aiohttp.ClientSession())
+@pytest.fixture(params=ADAPTERS)
+async def connected(request: pytest.FixtureRequest) -> AsyncIterator[Connected]:
+    new_adapter, taken = ADAPTERS[request.param]
+    fake = FakeProvider(taken)
+    async with TestServer(fake.app()) as server, aiohttp.ClientSession() as http:
+        yield Connected(request.param, http, new_adapter(http, str(server.make_url(""))), fake)
 
 
-def adapter(http: aiohttp.ClientSession, url: str, timeout_seconds: float = 5) -> VapiCompatibleProvider:
-    return VapiCompatibleProvider(http, url, "key", name="vapi", can_find=True, timeout_seconds=timeout_seconds, connect_seconds=2)
-
-
-@pytest.fixture
-def simulate(exits: AsyncExitStack, http: aiohttp.ClientSession) -> Simulate:
-    async def simulate(**changes: Any) -> tuple[VapiCompatibleProvider, Simulator]:
-        simulator = Simulator(Network(time_scale=1, callback_tries=1).changed(changes), SystemClock(), http)
-        server = await exits.enter_async_context(TestServer(simulator.app()))
-        return adapter(http, str(server.make_url("/"))), simulator
-
-    return simulate
-
-
-@pytest.fixture
-def scripted(exits: AsyncExitStack, http: aiohttp.ClientSession) -> Scripted:
-    """A provider that answers as the handler says, within half a second."""
-
-    async def scripted(handler: Handler) -> VapiCompatibleProvider:
-        app = web.Application()
-        app.router.add_route("*", "/call", handler)
-        server = await exits.enter_async_context(TestServer(app))
-        return adapter(http, str(server.make_url("")), timeout_seconds=0.5)
-
-    return scripted
-
-
-async def test_a_call_is_placed_and_found_by_our_id(simulate: Simulate) -> None:
-    provider, simulator = await simulate()
-    answer = await provider.place(CALL)
+async def test_a_call_that_is_taken_is_placed_under_the_providers_id(connected: Connected) -> None:
+    connected.fake.answer = "taken"
+    answer = await connected.adapter.place(CALL)
     assert isinstance(answer, Placed)
-    found = await provider.find(call_id(), 1)
-    assert found is not None
-    assert (found.provider_call_id, found.status) == (answer.provider_call_id, "queued")
-    assert simulator.calls.stats(with_calls=True)["calls"] == {call_id(): {"1": 1}}
+    assert answer.provider_call_id in connected.fake.taken[1].values()
+    assert len(connected.fake.posts) == 1
 
 
-async def test_a_call_that_the_provider_does_not_have_is_not_found(simulate: Simulate) -> None:
-    provider, _ = await simulate()
-    await provider.place(CALL)
-    assert await provider.find(call_id(), 2) is None
+@pytest.mark.parametrize("fault", ["hangs", "hangs up"])
+async def test_a_provider_that_does_not_answer_leaves_the_call_unknown_and_is_not_asked_again(connected: Connected, fault: str) -> None:
+    connected.fake.answer = "taken"
+    await connected.adapter.place(CALL)  # so that the next request goes over a connection that was used before
+    connected.fake.answer = fault
+    assert isinstance(await connected.adapter.place(CALL), Unknown)
+    assert len(connected.fake.posts) == 2
 
 
-async def test_a_call_that_ended_is_found_with_its_report(simulate: Simulate) -> None:
-    provider, _ = await simulate(time_scale=1_000_000)
-    await provider.place(CALL)
-    found = await provider.find(call_id(), 1)
-    assert found is not None
-    assert found.status == "ended"
-    assert found.report.keys() >= {"endedReason", "endedAt", "cost", "analysis"}
-
-
-async def test_a_refused_call_is_refused_and_not_placed(simulate: Simulate) -> None:
-    provider, _ = await simulate(refuse_rate=1)
-    assert await provider.place(CALL) == Refused("call.start.error-provider-refused", "the provider answered 400")
-    assert await provider.find(call_id(), 1) is None
-
-
-async def test_an_answer_that_is_lost_leaves_the_call_unknown_and_is_not_asked_again(simulate: Simulate) -> None:
-    provider, simulator = await simulate(drop_answer_rate=1)
-    assert isinstance(await provider.place(CALL), Unknown)
-    assert await provider.find(call_id(), 1) is not None
-    assert simulator.calls.posts.total() == 1
-
-
-async def test_nobody_listening_is_surely_not_placed(http: aiohttp.ClientSession) -> None:
-    assert isinstance(await adapter(http, f"http://127.0.0.1:{free_port()}").place(CALL), NotPlaced)
-    with pytest.raises(LookupFailedError):
-        await adapter(http, f"http://127.0.0.1:{free_port()}").find(call_id(), 1)
+async def test_nobody_listening_is_surely_not_placed(connected: Connected) -> None:
+    adapter = ADAPTERS[connected.kind][0](connected.http, f"http://127.0.0.1:{free_port()}")
+    answer = await adapter.place(CALL)
+    assert isinstance(answer, NotPlaced)
+    assert not answer.too_many
 
 
 @pytest.mark.parametrize(
@@ -119,83 +71,47 @@ async def test_nobody_listening_is_surely_not_placed(http: aiohttp.ClientSession
         (302, NotPlaced),
         (408, Unknown),
         (500, Unknown),
+        (502, Unknown),
         (503, Unknown),
         (201, Unknown),
+        (202, Unknown),
     ],
 )
-async def test_each_status_means_what_it_surely_says(scripted: Scripted, status: int, answer: type) -> None:
-    posts = []
-
-    async def respond(request: web.Request) -> web.Response:
-        posts.append(request.path)
-        return web.Response(status=status, text="{}", headers={"Location": "/call"})
-
-    assert isinstance(await (await scripted(respond)).place(CALL), answer)
-    assert len(posts) == 1
+async def test_each_status_means_what_it_surely_says(connected: Connected, status: int, answer: type) -> None:
+    connected.fake.answer = (status, {})
+    connected.fake.headers = {"Location": "/elsewhere", "Retry-After": "1"}
+    assert isinstance(await connected.adapter.place(CALL), answer)
+    assert len(connected.fake.posts) == 1
 
 
-async def test_a_provider_that_does_not_answer_in_time_leaves_the_call_unknown(scripted: Scripted) -> None:
-    async def hang(request: web.Request) -> web.Response:
-        await asyncio.sleep(60)
-        return web.Response()
-
-    assert isinstance(await (await scripted(hang)).place(CALL), Unknown)
-
-
-async def test_the_key_our_ids_and_the_callback_url_go_with_the_call(scripted: Scripted) -> None:
-    seen: dict[str, Any] = {}
-
-    async def take(request: web.Request) -> web.Response:
-        seen.update(key=request.headers["Authorization"], body=await request.json())
-        return web.json_response({"id": "p-1"}, status=201)
-
-    assert await (await scripted(take)).place(CALL) == Placed("p-1")
-    assert seen["key"] == "Bearer key"
-    assert seen["body"] == {
-        "assistantId": "assistant-1",
-        "phoneNumberId": "phone-1",
-        "customer": {"number": "+15550000000"},
-        "assistantOverrides": {
-            "server": {"url": "http://127.0.0.1:1/back"},
-            "metadata": {"orgId": "acme", "campaignId": CAMPAIGN, "callId": call_id(), "attempt": 1},
-            "serverMessages": ["status-update", "end-of-call-report"],
-        },
-    }
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "Tue, 01 Jan 2030 09:01:30 GMT", "Date": "Tue, 01 Jan 2030 09:00:00 GMT"}, 90.0),
+        ({"Retry-After": "Tue, 01 Jan 2030 08:00:00 GMT", "Date": "Tue, 01 Jan 2030 09:00:00 GMT"}, 0.0),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-1"}, None),
+        ({}, None),
+    ],
+)
+async def test_too_many_says_when_to_come_back(connected: Connected, headers: dict[str, str], seconds: float | None) -> None:
+    connected.fake.answer, connected.fake.headers = (429, {"code": 20429}), headers
+    assert await connected.adapter.place(CALL) == NotPlaced("the provider answered 429", too_many=True, retry_after_seconds=seconds)
 
 
-@pytest.mark.parametrize("content", [b"{", b"[1]", b'[{"status":"ended"}]', b'[{"id":"p","status":"ended","cost":-1}]'])
-async def test_a_lookup_that_can_not_be_read_has_failed(scripted: Scripted, content: bytes) -> None:
-    async def respond(request: web.Request) -> web.Response:
-        return web.Response(body=content)
-
-    with pytest.raises(LookupFailedError):
-        await (await scripted(respond)).find(call_id(), 1)
-
-
-def test_the_customers_overrides_lie_over_the_campaigns_and_ours_over_both() -> None:
-    dialed = task(
-        assistant_overrides={
-            "variableValues": {"a": 1, "b": {"x": 1}},
-            "server": {"url": "http://user/", "secret": "s"},
-            "metadata": {"theirs": 1},
-        },
-        customer={"number": "+15550000000", "name": "A", "assistantOverrides": {"variableValues": {"b": {"y": 2}}}},
-    )
-    body = request_body(PlaceCall(dialed, 1, "http://back/"))
-    assert body["customer"] == {"number": "+15550000000", "name": "A"}
-    assert body["assistantOverrides"]["variableValues"] == {"a": 1, "b": {"x": 1, "y": 2}}
-    assert body["assistantOverrides"]["server"] == {"url": "http://back/"}
-    assert body["assistantOverrides"]["metadata"]["theirs"] == 1
+@pytest.mark.parametrize("status", [200, 201, 400, 500])
+async def test_an_answer_of_any_other_shape_is_read_by_its_status(connected: Connected, status: int) -> None:
+    contents: list[Any] = [[], "x", None, {"id": 7, "sid": 7, "code": "x"}, {"code": None}, {"id": "", "sid": ""}]
+    for content in contents:
+        connected.fake.answer = (status, content)
+        assert isinstance(await connected.adapter.place(CALL), Refused if status == 400 else Unknown)
 
 
-def test_a_squad_is_called_back_about_through_its_own_overrides() -> None:
-    body = request_body(PlaceCall(task(target_field="squadId", squad_overrides={"variableValues": {"a": 1}}), 1, "http://back/"))
-    assert body["squadOverrides"]["server"] == {"url": "http://back/"}
-    assert body["squadOverrides"]["variableValues"] == {"a": 1}
-    assert "assistantOverrides" not in body
-
-
-def test_merging_changes_neither_side() -> None:
-    below, above = {"a": {"b": 1}, "c": [1]}, {"a": {"d": 2}, "c": [2]}
-    assert deep_merged(below, above) == {"a": {"b": 1, "d": 2}, "c": [2]}
-    assert (below, above) == ({"a": {"b": 1}, "c": [1]}, {"a": {"d": 2}, "c": [2]})
+async def test_what_is_said_of_a_call_holds_no_number(connected: Connected) -> None:
+    number = task().customer["number"]
+    for status in (400, 401, 429, 500):
+        connected.fake.answer = (status, {"code": 21211, "message": f"{number} is not valid"})
+        answer = await connected.adapter.place(CALL)
+        assert not isinstance(answer, Placed)
+        assert number not in answer.error

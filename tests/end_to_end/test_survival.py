@@ -11,15 +11,14 @@ from tests.end_to_end.user import FAST, User, user_of
 from tests.support.eventually import eventually
 from tests.support.stack import RunningStack
 
+_SOON_UNKNOWN = {"DIAL_OUTCOME_SECONDS": "5", "CLAIM_VALID_SECONDS": "3", "PROVIDER_TIMEOUT_SECONDS": "1.5"}
 _VICTIMS = ("engine", "projector", "dialer", "notifier", "api", "broker")
 
 
 async def test_whatever_is_killed_every_customer_is_accounted_for_once_and_no_post_is_doubled(
     start_stack: Callable[..., Awaitable[RunningStack]], own_broker: Broker
 ) -> None:
-    stack = await start_stack(
-        broker=own_broker, **FAST, DIAL_OUTCOME_SECONDS="5", LONGEST_CALL_SECONDS="20", LONGEST_CALL_GRACE_SECONDS="1"
-    )
+    stack = await start_stack(broker=own_broker, **FAST, **_SOON_UNKNOWN, LONGEST_CALL_SECONDS="20", LONGEST_CALL_GRACE_SECONDS="1")
     async with user_of(stack) as user:
         created = await user.create(300, maxConcurrency=10)
         for victim in _VICTIMS:
