@@ -14,6 +14,7 @@ from services.runtime.clock import Clock
 _SHORTEST_PAUSE_SECONDS = 0.004
 _LONGEST_PAUSE_SECONDS = 0.1
 _FAULT_PAUSE_SECONDS = 1.0
+_MISSING_PAUSE_SECONDS = 1.0
 _BATCH = 500
 
 _log = logging.getLogger(__name__)
@@ -36,18 +37,21 @@ class DialTasks(Protocol):
         """The call, by a read model that has passed this event; waits as long as that takes."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Wanted:
     partition: int
     offset: int
     call_id: str
     task: "asyncio.Future[DialTask]"
+    missed_at: float | None = None
+    """By the monotonic clock: when the rows last lacked the call that they have passed."""
 
 
 class ReadModelDialTasks:
     """`DialTasks` that looks while somebody waits, and waits where the read model is away.
 
     A call that a read model which has passed its event does not know is waited for as well: its rows are being put back.
+    It is looked for once a second, so that it holds up nobody.
     """
 
     def __init__(self, reads: DialTaskReads, clock: Clock) -> None:
@@ -88,14 +92,18 @@ class ReadModelDialTasks:
         """Serve whom the rows can; whether there was anyone."""
         self._wanted = [wanted for wanted in self._wanted if not wanted.task.done()]
         offsets = await self._reads.next_offsets()
-        ready = [wanted for wanted in self._wanted if offsets.get(wanted.partition, 0) > wanted.offset][:_BATCH]
+        now = self._clock.monotonic()
+        passed = (wanted for wanted in self._wanted if offsets.get(wanted.partition, 0) > wanted.offset)
+        ready = [wanted for wanted in passed if wanted.missed_at is None or now >= wanted.missed_at + _MISSING_PAUSE_SECONDS][:_BATCH]
         if not ready:
             return False
         tasks = await self._reads.dial_tasks({wanted.call_id for wanted in ready})
         for wanted in ready:
             task = tasks.get(wanted.call_id)
             if task is None:
-                _log.error("the read model lacks a call that it has passed", extra={"action": "read-model", "call": wanted.call_id})
+                if wanted.missed_at is None:
+                    _log.error("the read model lacks a call that it has passed", extra={"action": "read-model", "call": wanted.call_id})
+                wanted.missed_at = now
             elif not wanted.task.done():
                 wanted.task.set_result(task)
         served = len(tasks)

@@ -11,7 +11,7 @@ from typing import Any, cast
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from events.codec import decode_command, encode_event, read_event
-from events.commands import ClaimCall, DialOutcome
+from events.commands import ClaimCall, DialOutcome, ReportCall
 from events.envelope import Command, Event
 from events.facts import (
     CallClaimed,
@@ -96,6 +96,13 @@ class EngineByHand:
 
     def outcomes(self) -> list[DialOutcome]:
         return [command.data for command in self.commands if isinstance(command.data, DialOutcome)]
+
+    def reports(self) -> list[ReportCall]:
+        return [command.data for command in self.commands if isinstance(command.data, ReportCall)]
+
+    async def reports_made(self) -> list[ReportCall]:
+        """For a wait: empty as long as there is none."""
+        return self.reports()
 
     async def claims_sent(self, count: int) -> list[Command]:
         """Waits until there are so many."""

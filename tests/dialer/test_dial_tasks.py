@@ -1,8 +1,10 @@
 """The wait for the read model, and the lookups of calls whose outcome is unknown."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import cast
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from events.commands import ReportCall
@@ -81,6 +83,25 @@ async def test_a_read_model_that_is_away_or_lacks_the_call_is_waited_for() -> No
         clock.move(seconds=1)
         await settle()
         assert wanted.result() == lost
+
+
+async def test_calls_that_the_read_model_lacks_hold_up_no_other_and_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    reads, clock = ReadsByHand(), ManualClock()
+    reads.offsets = {0: 1_000}
+    tasks = ReadModelDialTasks(reads, clock)
+    async with asyncio.TaskGroup() as group:
+        lacking = [group.create_task(tasks.get(0, offset, f"lacking-{offset}")) for offset in range(500)]
+        await settle()
+        with begun(tasks.run()), begun(tasks.get(0, 600, call_id(0))) as there:
+            for _ in range(10):
+                await settle()
+                clock.move(seconds=0.1)
+            assert there.result() == task(0)
+            clock.move(seconds=5)
+            await settle()
+        for waiting in lacking:
+            waiting.cancel()
+    assert len([record for record in caplog.records if "lacks a call" in record.message]) == 500
 
 
 async def test_who_no_longer_waits_is_not_read_for() -> None:
