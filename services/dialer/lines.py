@@ -13,7 +13,7 @@ from services.runtime.clock import Clock
 
 @dataclass(slots=True)
 class Line:
-    """One provider. What befalls it holds up its own calls only."""
+    """One provider. While it is left alone only its own calls wait, though all that wait count as taken up."""
 
     provider: CallProvider
     clock: Clock

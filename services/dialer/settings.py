@@ -16,7 +16,7 @@ class DialerSettings(ProviderSettings):
 
     claim_valid_seconds: Seconds = 30
     dialer_max_in_flight: Count = 500
-    """How many requests to the provider run at once."""
+    """How many requests to each provider run at once."""
     dialer_max_taken: Count = 2_000
     """How many calls are looked after at once, from `CallQueued` to the durable outcome; beyond that the log waits."""
     dialer_stop_seconds: Seconds = 5

@@ -2,7 +2,10 @@
 
 import asyncio
 
+from prometheus_client import CollectorRegistry
+
 from services.dialer.lines import Lines, new_line
+from services.dialer.metrics import DialerMetrics
 from services.dialer.pacing import Pacing
 from services.dialer.provider import NotPlaced, Placed
 from tests.dialer.given import Given, ProviderByHand, begun, no_jitter, settle, task
@@ -99,6 +102,21 @@ async def test_claims_that_are_granted_all_at_once_are_placed_no_faster_than_con
         given.clock.move(seconds=0.25)
         await settle()
     assert len(given.provider.posts) == 2
+
+
+def test_each_providers_state_is_a_metric() -> None:
+    registry, clock = CollectorRegistry(), ManualClock()
+    metrics = DialerMetrics(registry)
+    ill, well = (new_line(ProviderByHand(name), clock, no_jitter, 10, 4) for name in ("ill", "well"))
+    metrics.watch(ill)
+    metrics.watch(well)
+    ill.learn(NotPlaced("the provider answered 429", too_many=True))
+
+    def shown(name: str, provider: str) -> float | None:
+        return registry.get_sample_value(f"ringfold_dialer_provider_{name}", {"provider": provider})
+
+    assert [shown("left_alone", provider) for provider in ("ill", "well")] == [1, 0]
+    assert [shown("calls_per_second", provider) for provider in ("ill", "well")] == [1, 4]
 
 
 async def test_one_providers_trouble_holds_up_no_call_of_another() -> None:
