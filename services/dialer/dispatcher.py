@@ -52,6 +52,11 @@ class Dispatcher:
         """How many calls are looked after beyond their `take_up`."""
         return len(self.claims) + len(self._finishing)
 
+    @property
+    def waiting(self) -> int:
+        """How many of those whose `take_up` is under way only wait for their provider."""
+        return sum(line.waiting for line in self.lines)
+
     async def take_up(self, partition: int, offset: int, call_id: str, attempt: int) -> None:
         """Of a `CallQueued`: returns once a claim, or what makes one needless, is durable; from then on its record is done."""
         task = await self.tasks.get(partition, offset, call_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from projections.dial_task.task import DialTask
 from services.dialer.circuit import Circuit
@@ -13,7 +13,7 @@ from services.runtime.clock import Clock
 
 @dataclass(slots=True)
 class Line:
-    """One provider. While it is left alone only its own calls wait, though all that wait count as taken up."""
+    """One provider. What befalls it holds up its own calls only."""
 
     provider: CallProvider
     clock: Clock
@@ -23,12 +23,25 @@ class Line:
     posting: Pacing
     """Holds the limit itself: claims may be granted all at once."""
     slots: asyncio.Semaphore
+    waiting: int = 0
+    """How many calls wait for their admission."""
+    _next: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def admission(self) -> None:
         """Return when a call may be claimed."""
+        self.waiting += 1
+        try:
+            await self._admitted()
+        finally:
+            self.waiting -= 1
+
+    async def _admitted(self) -> None:
         while True:
-            while (wait_seconds := self.circuit.admit(self.clock.monotonic())) > 0:
-                await self.clock.sleep(wait_seconds)
+            if not self.circuit.is_closed:
+                # one looks for all: thousands may wait
+                async with self._next:
+                    while (wait_seconds := self.circuit.admit(self.clock.monotonic())) > 0:
+                        await self.clock.sleep(wait_seconds)
             tries = not self.circuit.is_closed
             await self.claiming.turn()
             if tries or self.circuit.is_closed:

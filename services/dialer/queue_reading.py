@@ -24,6 +24,7 @@ _POLL_MS = 200
 _FULL_PAUSE_SECONDS = 0.02
 _LEAST_RECORDS = 50
 _MOST_RECORDS = 1_000
+_MOST_WAITING = 20_000
 _WIDEST_SPAN = 100_000
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Takes calls up as long as fewer than `max_taken` are looked after, in any order, and commits the lowest that is not done.
+
+    Those that only wait for a provider do not count, so that they hold up no call of another, up to 20,000 of them.
 
     What was taken up on a partition that is given back is dropped before its claim; the next owner reads it again.
     """
@@ -71,7 +74,10 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     def _free(self) -> int:
         if any(tracker.span > _WIDEST_SPAN for tracker in self._trackers.values()):
             return 0
-        return max(0, self.max_taken - len(self._tasks) - self.dispatcher.held)
+        waiting = self.dispatcher.waiting
+        if waiting >= _MOST_WAITING:
+            return 0
+        return max(0, self.max_taken - (len(self._tasks) - waiting) - self.dispatcher.held)
 
     def _handle(self, tp: TopicPartition, record: ConsumerRecord) -> None:
         tracker = self._trackers.setdefault(tp, OffsetTracker())

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -75,12 +75,15 @@ class EngineByHand:
         partition = partition_of(ORG, self.settings.topic_partitions)
         assert isinstance(await self.store.apply(partition, start, end, [record for _, record in batch]), Applied)
 
-    async def create(self, calls: int, **spec: Any) -> None:
-        data = {"name": "c", "assistantId": "a", "phoneNumberId": "p", "maxConcurrency": 500, **spec}
+    async def create(self, calls: int, phones: Sequence[str] = ("p",), **spec: Any) -> None:
+        """Of several phone number ids each call has one in turn."""
+        phone = {"phoneNumberId": phones[0]} if len(phones) == 1 else {"hasDialPlan": True}
+        data = {"name": "c", "assistantId": "a", "maxConcurrency": 500, **phone, **spec}
         await self.write(CampaignCreated.model_validate(data), cause="create")
         for position in range(calls):
-            scheduled = CallScheduled.model_validate({"position": position, "customer": {"number": f"+1555{position:07d}"}})
-            await self.write(scheduled, position, "create")
+            contact = {"position": position, "customer": {"number": f"+1555{position:07d}"}}
+            entry = {"phoneNumberId": phones[position % len(phones)], "entry": position % len(phones)} if len(phones) > 1 else {}
+            await self.write(CallScheduled.model_validate(contact | entry), position, "create")
         await self.write(ContactsCompleted(contacts=calls), cause="create")
         await self.write(CampaignStarted())
 

@@ -119,6 +119,25 @@ def test_each_providers_state_is_a_metric() -> None:
     assert [shown("calls_per_second", provider) for provider in ("ill", "well")] == [1, 4]
 
 
+async def test_those_who_wait_are_counted_go_on_one_after_the_other_and_only_one_tries() -> None:
+    clock, provider = ManualClock(), ProviderByHand()
+    line = new_line(provider, clock, no_jitter, 10)
+    line.learn(NotPlaced("connection refused"))
+    waiting = [asyncio.create_task(line.admission()) for _ in range(5)]
+    await settle()
+    assert line.waiting == 5
+    waiting.pop().cancel()
+    clock.move(seconds=1)
+    await settle()
+    assert [admitted.done() for admitted in waiting] == [True, False, False, False]
+    assert line.waiting == 3
+    line.learn(Placed("p-1"))
+    clock.move(seconds=1)
+    await settle()
+    assert all(admitted.done() for admitted in waiting)
+    assert line.waiting == 0
+
+
 async def test_one_providers_trouble_holds_up_no_call_of_another() -> None:
     clock = ManualClock()
     ill, well = ProviderByHand("ill"), ProviderByHand("well")

@@ -71,6 +71,21 @@ async def test_a_call_that_twilio_leaves_without_an_answer_is_unknown_and_neithe
     assert (len(fake.posts), provider.asked) == (2, 0)
 
 
+async def test_calls_that_wait_for_a_provider_leave_room_for_those_of_another(
+    settings: Settings, engine: EngineByHand, provider: Provider, twilio: tuple[FakeProvider, str]
+) -> None:
+    fake, url = twilio
+    fake.answer, fake.headers = (429, {"code": 20429, "status": 429}), {"Retry-After": "60"}
+    await engine.create(8, phones=("p", "q"))
+    async with running(settings, provider, dialer_max_taken=2, **with_twilio(url)):
+        with begun(engine.grants_all()):
+            await engine.queue(0)
+            await eventually(lambda: asyncio.sleep(0, fake.posts))
+            await engine.queue(2, 4, 6, 1)
+            await eventually(lambda: asyncio.sleep(0, provider.asked))
+    assert (len(fake.posts), provider.asked) == (1, 1)
+
+
 async def test_too_many_calls_wait_and_all_are_placed_once_under_their_first_attempt(
     settings: Settings, engine: EngineByHand, provider: Provider, twilio: tuple[FakeProvider, str]
 ) -> None:
