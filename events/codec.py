@@ -27,6 +27,8 @@ def encode_command(command: Command, data: dict[str, Any] | None = None) -> byte
     record["orgid"] = command.org_id
     if command.call_id is not None:
         record["callid"] = command.call_id
+    if command.request_hash is not None:
+        record["requesthash"] = command.request_hash
     record["data"] = command.data.to_wire() if data is None else data
     return orjson.dumps(record)
 
@@ -60,6 +62,7 @@ def decode_command_data(envelope: Envelope) -> Command:
         source=envelope.source,
         campaign_id=envelope.subject,
         call_id=envelope.callid,
+        request_hash=envelope.requesthash,
     )
 
 
@@ -94,6 +97,8 @@ def encode_event(event: Event, event_id: str) -> bytes:
         record["callid"] = event.call_id
     if event.causation_id is not None:
         record["causationid"] = event.causation_id
+    if event.request_hash is not None:
+        record["requesthash"] = event.request_hash
     record["data"] = event.data.to_wire()
     return orjson.dumps(record)
 
@@ -139,6 +144,7 @@ def event_of(record: EventRecord) -> Event:
         campaign_id=envelope.subject,
         call_id=envelope.callid,
         causation_id=envelope.causationid,
+        request_hash=envelope.requesthash,
     )
 
 

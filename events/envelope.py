@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
 from events.commands import CommandData
 from events.facts import Fact
 from events.instants import Instant
 from events.wire import Identifier, NonEmpty, Wire
 
+RequestHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ENGINE_SOURCE = "/ringfold/engine"
 
 
 class Envelope(Wire):
     """The attributes that commands and events share; `data` is validated by its type's own model.
 
+    `requesthash` says what a user's command asks: the same id with another hash is another request, and is refused. On an event
+    it is that of the command named by `causationid`, and stands on the first event of the command's answer only.
     Attributes that this release does not know are passed over, as CloudEvents asks of a consumer.
     """
 
@@ -31,6 +34,7 @@ class Envelope(Wire):
     time: Instant | None = None
     callid: str | None = None
     causationid: Identifier | None = None
+    requesthash: RequestHash | None = None
     data: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -46,12 +50,13 @@ class EventRecord(TypedDict):
     time: str
     callid: NotRequired[str]
     causationid: NotRequired[str]
+    requesthash: NotRequired[str]
     data: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that was read: who asks (`org_id`), of which campaign and call, and what."""
+    """A command that was read: who asks (`org_id`), of which campaign and call, and what; `request_hash` where it was sent along."""
 
     id: str
     org_id: str
@@ -59,6 +64,7 @@ class Command:
     source: str
     campaign_id: str | None = None
     call_id: str | None = None
+    request_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +77,4 @@ class Event:
     campaign_id: str | None = None
     call_id: str | None = None
     causation_id: str | None = None
+    request_hash: str | None = None

@@ -13,7 +13,7 @@ from events.instants import Instant
 from events.wire import Attempt, EndedReason, Identifier, NonEmpty, Opaque, WholeNumber, Wire
 
 CampaignEndedReason = Literal["campaign.ended.success", "campaign.scheduled.ended-by-user", "campaign.in-progress.ended-by-user"]
-RejectionReason = Literal["invalid", "not-found", "state-forbids", "limit-exceeded", "contacts-incomplete", "internal-error"]
+RejectionReason = Literal["invalid", "not-found", "state-forbids", "limit-exceeded", "contacts-incomplete", "id-reused", "internal-error"]
 
 
 class Fact(Wire):

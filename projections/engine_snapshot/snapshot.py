@@ -62,6 +62,7 @@ class HandledCommand:
     campaign_id: str | None
     first_type: str
     first_at: datetime
+    request_hash: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class HandledRow:
     first_type: str
     first_at: str
     rejection: str | None
+    request_hash: str | None
 
 
 def forgotten_before(at: str) -> str:
@@ -44,7 +45,9 @@ def fold_handled(known: dict[tuple[str, str], HandledRow], event: EventRecord, p
     if first is not None and (first.first_at == event["time"] or first.first_at >= forgotten_before(event["time"])):
         return None
     rejection = orjson.dumps(event["data"]).decode() if event["type"] in _REFUSALS else None
-    row = HandledRow(event["orgid"], command_id, partition, event.get("subject"), event["type"], event["time"], rejection)
+    row = HandledRow(
+        event["orgid"], command_id, partition, event.get("subject"), event["type"], event["time"], rejection, event.get("requesthash")
+    )
     known[key] = row
     return row
 

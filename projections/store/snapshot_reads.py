@@ -94,6 +94,6 @@ async def _handled(connection: AsyncConnection, tables: Tables, partition: int) 
     table = tables.handled_commands
     query = select(table).where(table.c.partition == partition).order_by(table.c.first_at, table.c.org_id, table.c.command_id)
     return [
-        HandledCommand(row.org_id, row.command_id, row.campaign_id, row.first_type, parse_instant(row.first_at))
+        HandledCommand(row.org_id, row.command_id, row.campaign_id, row.first_type, parse_instant(row.first_at), row.request_hash)
         for row in await connection.execute(query)
     ]

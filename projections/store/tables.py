@@ -166,7 +166,10 @@ def _calls(metadata: MetaData, prefix: str, suffix: str) -> Table:
 
 
 def _handled_commands(metadata: MetaData, prefix: str, suffix: str) -> Table:
-    """`rejection` is the `data` of a `CommandRejected` or `CommandHadNoEffect` that came first, as JSON."""
+    """`rejection` is the `data` of a `CommandRejected` or `CommandHadNoEffect` that came first, as JSON.
+
+    `request_hash` says what the command asked, where it was sent along.
+    """
     return Table(
         f"{prefix}handled_commands",
         metadata,
@@ -177,6 +180,7 @@ def _handled_commands(metadata: MetaData, prefix: str, suffix: str) -> Table:
         Column("first_type", TEXT, nullable=False),
         Column("first_at", TEXT, nullable=False),
         Column("rejection", TEXT),
+        Column("request_hash", TEXT),
         Index(f"{prefix}handled_commands_by_age{suffix}", "partition", "first_at"),
     )
 

@@ -12,13 +12,13 @@ from services.api.bodies import LARGE_BODY_BYTES
 from services.api.campaign_stream import PAGE, calls_in, calls_of, campaign_chunks
 from services.api.context import ORG, context_of
 from services.api.errors import NotFoundError, error_response
-from services.api.plans import Plan
+from services.api.plans import Asked, Plan
 from services.api.repeats import RequestIdentity
 from services.api.responding import write_chunks, write_whole
 from services.api.writing import Accepted, Refused
 
-Plans = Callable[[str], Plan]
-"""A plan for a command id; raises an `ApiError` where the request is refused before anything is appended."""
+Plans = Callable[[Asked], Plan]
+"""A plan for a command; raises an `ApiError` where the request is refused before anything is appended."""
 Answer = Callable[[Accepted], Awaitable[web.StreamResponse]]
 """Writes what an accepted request is answered."""
 
@@ -30,7 +30,8 @@ async def write(request: web.Request, body_hash: str, plans: Plans, answer: Answ
     identity = RequestIdentity.of(request[ORG], request.method, request.path, body_hash, key)
 
     async def act(command_id: str) -> Accepted | Refused:
-        plan = await asyncio.to_thread(plans, command_id) if _is_large(request) else plans(command_id)
+        asked = Asked(request[ORG], command_id, identity.digest)
+        plan = await asyncio.to_thread(plans, asked) if _is_large(request) else plans(asked)
         with context.metrics.writes_waiting.track_inprogress():
             return await context.writer.carry_out(plan)
 

@@ -34,12 +34,12 @@ async def create_copy(request: web.Request, body: bytes, copy: CampaignCopy) -> 
     fields = copied_fields(source, copy.to_wire(), context.clock.now())
     if copy.customers is not None:
         draft = await beside_if_large(body, lambda: _validated(CampaignDraft, fields))
-        return await write_body(request, body, lambda command_id: plan_creation(org_id, command_id, draft), 201)
+        return await write_body(request, body, lambda asked: plan_creation(asked, draft), 201)
     head = _validated(CampaignHead, fields)
     async with context.uploads.room(), context.uploads.spool() as spool:
         async for customer in _customers(context, org_id, source):
             spool.add(customer)
-        return await write_body(request, body, lambda command_id: plan_spooled_creation(org_id, command_id, head, spool), 201)
+        return await write_body(request, body, lambda asked: plan_spooled_creation(asked, head, spool), 201)
 
 
 def copied_fields(source: CampaignRow, given: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -1,15 +1,13 @@
 """Owns POST, PATCH and DELETE of campaigns, for both generations."""
 
-from functools import partial
-
 from aiohttp import web
 
 from services.api.answered_writes import beside_if_large, campaign_id_in, write_body
 from services.api.bodies import parse_json, require_json
 from services.api.campaign_copies import create_copy
-from services.api.context import ORG, context_of
+from services.api.context import context_of
 from services.api.generations import Generation
-from services.api.plans import Plan, plan_change, plan_creation
+from services.api.plans import Asked, Plan, plan_change, plan_creation
 from services.api.upload_writes import create_with_upload
 
 
@@ -23,8 +21,7 @@ async def create_campaign(generation: Generation, request: web.Request) -> web.S
         if copy is not None:
             return await create_copy(request, body, copy)
         draft = await beside_if_large(body, lambda: generation.draft(value))
-        plans = partial(plan_creation, request[ORG])
-        return await write_body(request, body, lambda command_id: plans(command_id, draft), status=201)
+        return await write_body(request, body, lambda asked: plan_creation(asked, draft), status=201)
 
 
 async def update_campaign(generation: Generation, request: web.Request) -> web.StreamResponse:
@@ -32,13 +29,13 @@ async def update_campaign(generation: Generation, request: web.Request) -> web.S
     require_json(request)
     async with context_of(request).bodies.read(request) as body:
         edit = await beside_if_large(body, lambda: generation.edit(parse_json(body)))
-        return await write_body(request, body, lambda command_id: plan_change(request[ORG], command_id, campaign_id, edit))
+        return await write_body(request, body, lambda asked: plan_change(asked, campaign_id, edit))
 
 
 async def delete_campaign(generation: Generation, request: web.Request) -> web.StreamResponse:
-    campaign_id, org_id = campaign_id_in(request), request[ORG]
+    campaign_id = campaign_id_in(request)
 
-    def plans(command_id: str) -> Plan:
-        return plan_change(org_id, command_id, campaign_id, generation.remove(), generation.removal_completes)
+    def plans(asked: Asked) -> Plan:
+        return plan_change(asked, campaign_id, generation.remove(), generation.removal_completes)
 
     return await write_body(request, b"", plans, shown_status=generation.removed_status)

@@ -55,6 +55,9 @@ class Expectation:
     def take(self, event: EventRecord, partition: int, offset: int) -> bool:
         """Whether the event belongs to a run that may go on with the next one; sets the outcome where it is known."""
         command_id, type_name, data = event.get("causationid", ""), event["type"], event["data"]
+        if event.get("requesthash", self.plan.asked.request_hash) != self.plan.asked.request_hash:
+            # another request was sent under this id
+            return False
         self.partition, self.next_offset = partition, offset + 1
         if command_id in self._numbers:
             self.decided = max(self.decided, self._numbers[command_id] + 1)

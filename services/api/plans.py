@@ -22,6 +22,23 @@ COMPLETED = "ContactsCompleted.v1"
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose command it will be, its id, and what it asks (`request_hash`), by which the engine knows a repeat from another request."""
+
+    org_id: str
+    command_id: str
+    request_hash: str
+
+    @property
+    def campaign_id(self) -> str:
+        """Of the campaign that the command creates, if it does."""
+        return campaign_id_of(self.org_id, self.command_id)
+
+    def command(self, data: CommandData, campaign_id: str | None = None, part_id: str | None = None) -> Command:
+        return Command(part_id or self.command_id, self.org_id, data, SOURCE, campaign_id, request_hash=self.request_hash)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The records to append, in order, and how the log will answer them; `records` gives the same ones each time it is gone through.
 
@@ -29,7 +46,7 @@ class Plan:
     decision; None where that may be several and the run of events that name the command ends it.
     """
 
-    org_id: str
+    asked: Asked
     campaign_id: str
     command_ids: tuple[str, ...]
     records: Iterable[bytes]
@@ -39,45 +56,49 @@ class Plan:
     is_upload: bool = False
     """Whether it is of any size: then it is waited for longer, and never answered from the log."""
 
+    @property
+    def org_id(self) -> str:
+        return self.asked.org_id
 
-def plan_change(org_id: str, command_id: str, campaign_id: str, data: CommandData, completes_on: str | None = None) -> Plan:
+
+def plan_change(asked: Asked, campaign_id: str, data: CommandData, completes_on: str | None = None) -> Plan:
     """One command on a campaign that exists; raises `TooLargeError` where it does not fit a record."""
     if isinstance(data, UpdateCampaign) and data.dial_plan is not None:
         contacts = sum(len(entry.customers) for entry in data.dial_plan)
         if contacts > MAX_CONTACTS_PER_COMMAND:
             message = f"dialPlan must hold at most {MAX_CONTACTS_PER_COMMAND} customers when it replaces another, {contacts} were given"
             raise InvalidRequestError([message])
-    record = _encoded(Command(command_id, org_id, data, SOURCE, campaign_id))
+    record = _encoded(asked.command(data, campaign_id))
     if len(record) > MAX_RECORD_BYTES:
         raise TooLargeError(f"an edit must be at most {MAX_RECORD_BYTES} bytes as JSON, this is {len(record)}")
-    return Plan(org_id, campaign_id, (command_id,), (record,), command_id, completes_on)
+    return Plan(asked, campaign_id, (asked.command_id,), (record,), asked.command_id, completes_on)
 
 
-def plan_creation(org_id: str, command_id: str, draft: CampaignDraft) -> Plan:
+def plan_creation(asked: Asked, draft: CampaignDraft) -> Plan:
     """The same draft under the same id becomes the same records, so that a creation cut short can be sent again.
 
     Raises `TooLargeError` where the campaign without its contacts, or one contact, does not fit a record.
     """
-    campaign_id = campaign_id_of(org_id, command_id)
+    campaign_id, command_id = asked.campaign_id, asked.command_id
     spec: dict[str, Any] = {field: getattr(draft, field) for field in draft.model_fields_set - {"customers", "dial_plan"}}
     parts = _parts(draft)
     if len(parts) == 1:
         contacts: dict[str, Any] = {"customers": draft.customers, "dial_plan": draft.dial_plan}
-        record = _encoded(Command(command_id, org_id, CreateCampaign.model_construct(**spec, **contacts), SOURCE))
+        record = _encoded(asked.command(CreateCampaign.model_construct(**spec, **contacts)))
         if len(record) <= MAX_RECORD_BYTES:
-            return Plan(org_id, campaign_id, (command_id,), (record,), command_id, COMPLETED, creates=True)
+            return Plan(asked, campaign_id, (command_id,), (record,), command_id, COMPLETED, creates=True)
     header = CreateCampaign.model_construct(**spec, parts=len(parts), has_dial_plan=draft.dial_plan is not None)
-    records = [_encoded(Command(command_id, org_id, header, SOURCE))]
+    records = [_encoded(asked.command(header))]
     ids = [command_id]
     for number, part in enumerate(parts):
         ids.append(f"{command_id}.part-{number}")
         data = AddContacts.model_construct(part=number, **part)
-        records.append(_encoded(Command(ids[-1], org_id, data, SOURCE, campaign_id)))
+        records.append(_encoded(asked.command(data, campaign_id, ids[-1])))
     if len(records[0]) > MAX_RECORD_BYTES:
         raise TooLargeError(f"a campaign without its contacts must be at most {MAX_RECORD_BYTES} bytes as JSON, this is {len(records[0])}")
     if max(map(len, records)) > MAX_RECORD_BYTES:
         raise TooLargeError(f"one customer must be at most {MAX_RECORD_BYTES} bytes as JSON")
-    return Plan(org_id, campaign_id, tuple(ids), tuple(records), ids[-1], COMPLETED, creates=True)
+    return Plan(asked, campaign_id, tuple(ids), tuple(records), ids[-1], COMPLETED, creates=True)
 
 
 def _encoded(command: Command) -> bytes:

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Any
 
 import orjson
@@ -17,7 +16,7 @@ from services.api.answered_writes import beside_if_large, campaign_id_in, write
 from services.api.answers import listed_campaign
 from services.api.bodies import TOO_DEEP, parse_json, require_json
 from services.api.contact_plans import plan_addition, plan_spooled_creation
-from services.api.context import ORG, ApiContext, context_of
+from services.api.context import ApiContext, context_of
 from services.api.errors import BodyTimeoutError, InvalidRequestError, NotJsonError, TooLargeError
 from services.api.generations import Generation
 from services.api.query_parameters import Parameters
@@ -35,7 +34,7 @@ _CHUNK_BYTES = 256 * 1024
 async def add_contacts(request: web.Request) -> web.StreamResponse:
     """More contacts for a campaign that is not over, as `text/csv` or as JSON; 201 says how many were added."""
     campaign_id = campaign_id_in(request)
-    context, org_id = context_of(request), request[ORG]
+    context = context_of(request)
     skip = _skips_bad_lines(request)
     async with AsyncExitStack() as stack:
         if request.content_type == "text/csv":
@@ -44,18 +43,17 @@ async def add_contacts(request: web.Request) -> web.StreamResponse:
             contacts = await stack.enter_async_context(context.uploads.csv(request.content.iter_any(), skip))
         else:
             contacts = await _contacts_as_json(request, context, stack)
-        plans = partial(_addition, org_id, campaign_id, contacts)
 
         async def answer(accepted: Accepted) -> web.StreamResponse:
             added = {"campaignId": campaign_id, "contactsAdded": contacts.spool.count} | _skipped(contacts)
             return await write_whole(request, json_response(added, 201))
 
-        return await write(request, f"{contacts.digest}:{skip}", plans, answer)
+        return await write(request, f"{contacts.digest}:{skip}", lambda asked: plan_addition(asked, campaign_id, contacts.spool), answer)
 
 
 async def create_with_upload(generation: Generation, request: web.Request) -> web.StreamResponse:
     """A campaign and its contacts as `multipart/form-data`; answered without its contacts, as in a list."""
-    context, org_id = context_of(request), request[ORG]
+    context = context_of(request)
     skip = _skips_bad_lines(request)
     async with context.uploads.room(), AsyncExitStack() as stack:
         body, contacts = await _parts(request, context, stack, skip)
@@ -65,13 +63,7 @@ async def create_with_upload(generation: Generation, request: web.Request) -> we
         async def answer(accepted: Accepted) -> web.StreamResponse:
             return await write_whole(request, json_response(listed_campaign(accepted.row) | _skipped(contacts), 201))
 
-        return await write(
-            request, f"{digest}:{skip}", lambda command_id: plan_spooled_creation(org_id, command_id, head, contacts.spool), answer
-        )
-
-
-def _addition(org_id: str, campaign_id: str, contacts: Contacts, command_id: str) -> Any:
-    return plan_addition(org_id, command_id, campaign_id, contacts.spool)
+        return await write(request, f"{digest}:{skip}", lambda asked: plan_spooled_creation(asked, head, contacts.spool), answer)
 
 
 async def _contacts_as_json(request: web.Request, context: ApiContext, stack: AsyncExitStack) -> Contacts:

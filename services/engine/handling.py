@@ -114,10 +114,10 @@ class Handler:
         if model is not None and not model.from_user:
             return []
         first = self.state.handled.get((envelope.orgid, envelope.id))
-        if first is not None:
+        if first is not None and not first.is_of_another_request(envelope.requesthash):
             return [repeat_of(envelope.orgid, envelope.id, envelope.type, now, first.type_name, first.at, first.campaign_id)]
         campaign_id = envelope.subject if envelope.subject is not None and is_uuid(envelope.subject) else None
-        return [reject(envelope.orgid, envelope.id, envelope.type, campaign_id, now, reason, messages)]
+        return [reject(envelope.orgid, envelope.id, envelope.type, campaign_id, now, reason, messages, envelope.requesthash)]
 
     def _give_up(self, record: CommandRecord, now: datetime) -> _Answer:
         dead = DeadLetter(record, "internal-error: handling this command failed twice")

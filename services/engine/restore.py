@@ -11,7 +11,9 @@ def state_of(snapshot: EngineSnapshot) -> PartitionState:
     """The state as it stood right before the event at the snapshot's `next_offset`."""
     state = PartitionState(last_event_at=snapshot.last_event_at)
     handled = sorted(snapshot.handled, key=lambda command: command.first_at)
-    state.handled = OrderedDict(((h.org_id, h.command_id), Handled(h.first_type, h.first_at, h.campaign_id)) for h in handled)
+    state.handled = OrderedDict(
+        ((h.org_id, h.command_id), Handled(h.first_type, h.first_at, h.campaign_id, h.request_hash)) for h in handled
+    )
     created_by = {h.campaign_id: h.command_id for h in handled if h.first_type == CampaignCreated.type_name}
     for row in sorted(snapshot.campaigns, key=lambda campaign: (campaign.created_at, campaign.campaign_id)):
         campaign = _campaign(row, created_by.get(row.campaign_id))

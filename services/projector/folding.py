@@ -9,7 +9,7 @@ from projections.errors import FoldError, UnknownEventError
 from projections.reading import read_events
 from projections.store.port import Applied, Fenced, ProjectionStore
 
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 """Goes up whenever the same log would fold into other rows; the read model then has to be rebuilt."""
 
 _WRONG_SHAPE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

@@ -88,7 +88,7 @@ class MemoryLog:
         """Let the engine handle what it has not, and the projector what it may."""
         while self.engine_runs and self.undecided:
             command = self.undecided.pop(0)
-            events = self.world.do(command.data, command.campaign_id, command.call_id, command.org_id, command.id)
+            events = self.world.do(command.data, command.campaign_id, command.call_id, command.org_id, command.id, command.request_hash)
             first = len(self.events)
             self.events += [encode_event(event, f"e-{first + number}") for number, event in enumerate(events)]
             self.expectations.read(0, list(enumerate(self.events[first:], first)), caught_up=True)

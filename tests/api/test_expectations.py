@@ -9,11 +9,12 @@ from events import facts
 from events.codec import encode_event
 from events.envelope import Event
 from services.api.expectations import Expectations, Outcome
-from services.api.plans import COMPLETED, Plan
+from services.api.plans import COMPLETED, Asked, Plan
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
-CREATION = Plan("org-1", "id-1", ("c", "c.part-0", "c.part-1"), (), "c.part-1", COMPLETED, creates=True)
-EDIT = Plan("org-1", "id-1", ("c",), (), "c", None)
+ASKED = Asked("org-1", "c", "0" * 64)
+CREATION = Plan(ASKED, "id-1", ("c", "c.part-0", "c.part-1"), (), "c.part-1", COMPLETED, creates=True)
+EDIT = Plan(ASKED, "id-1", ("c",), (), "c", None)
 NAMED = facts.CampaignUpdated(name="x")
 STOPPED = facts.CampaignEnded(ended_reason="campaign.ended.success")
 DONE = facts.ContactsCompleted(contacts=2)
@@ -98,3 +99,12 @@ async def test_who_waits_for_some_of_the_commands_goes_on_when_they_are_decided_
         expectations.read(3, [_record(7, facts.CommandRejected(command="x", reason="invalid", messages=[]), "c.part-1")], True)
         await last
         assert expectation.outcome.done()
+
+
+def test_the_rejection_of_another_request_under_the_same_id_is_no_outcome() -> None:
+    refused = facts.CommandRejected(command="CreateCampaign.v1", reason="id-reused", messages=["x"])
+    other = (6, encode_event(Event("org-1", AT, refused, "id-1", None, "c", "f" * 64), "6"))
+    assert _read(CREATION, ([_record(5, NAMED, "c"), other], True)) is None
+    outcome = _read(CREATION, ([other, _record(7, DONE, "c.part-1")], True))
+    assert outcome is not None
+    assert outcome.reason is None

@@ -13,8 +13,9 @@ from events.envelope import Command
 from services.api.contact_spool import MAX_PART_BYTES
 from services.api.errors import ApiError, TooLargeError
 from services.api.generations import V1
-from services.api.plans import MAX_RECORD_BYTES, Plan, plan_change, plan_creation
+from services.api.plans import MAX_RECORD_BYTES, Asked, Plan, plan_change, plan_creation
 
+ASKED = Asked("org-1", "c-1", "0" * 64)
 SPEC = {"name": "Spring", "assistantId": "a-1"}
 
 
@@ -23,7 +24,7 @@ def _customer(number: int, characters: int = 0) -> dict[str, Any]:
 
 
 def _plan(**contacts: Any) -> Plan:
-    return plan_creation("org-1", "c-1", CampaignDraft.model_validate(SPEC | contacts))
+    return plan_creation(ASKED, CampaignDraft.model_validate(SPEC | contacts))
 
 
 def _commands(plan: Plan) -> list[Command]:
@@ -98,4 +99,4 @@ def test_an_edit_that_fits_no_record_is_refused() -> None:
     for count, characters in ((4_001, 0), (20, 90_000)):
         plan = [{"phoneNumberId": "p", "customers": [_customer(number, characters) for number in range(count)]}]
         with pytest.raises(ApiError):
-            plan_change("org-1", "c-1", "id", V1.edit({"dialPlan": plan}))
+            plan_change(ASKED, "id", V1.edit({"dialPlan": plan}))

@@ -40,11 +40,17 @@ class World:
     asked: int = 0
 
     def do(
-        self, data: CommandData, campaign_id: str | None = None, call_id: str | None = None, org: str = ORG, id: str | None = None
+        self,
+        data: CommandData,
+        campaign_id: str | None = None,
+        call_id: str | None = None,
+        org: str = ORG,
+        id: str | None = None,
+        request_hash: str | None = None,
     ) -> list[Event]:
         """Give a command and let the engine go on until nothing is left to decide; the events of both."""
         self.asked += 1
-        command = Command(id or f"command-{self.asked}", org, data, "/tests", campaign_id, call_id)
+        command = Command(id or f"command-{self.asked}", org, data, "/tests", campaign_id, call_id, request_hash)
         decided = decide(self.state, command, self.now, self.policy)
         for event in decided:
             evolve(self.state, event)

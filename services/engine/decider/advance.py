@@ -14,7 +14,7 @@ from events.envelope import Event
 from events.ids import call_id_of
 from services.engine.decider.call_commands import outcome_unknown
 from services.engine.decider.evolve import evolve
-from services.engine.decider.outcomes import call_ended
+from services.engine.decider.outcomes import call_ended, incomplete
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import CampaignState, OrgState, PartitionState
 
@@ -102,8 +102,7 @@ def _drop_pending(campaign: CampaignState, now: datetime, ended_reason: str, lim
 def _incomplete(campaign: CampaignState, now: datetime) -> list[Event]:
     if campaign.contacts_due_at is None or campaign.contacts_due_at > now:
         return []
-    message = f"only {campaign.parts_received} of {campaign.parts} parts of the contacts came in time"
-    rejected = facts.CommandRejected(command=CreateCampaign.type_name, reason="contacts-incomplete", messages=[message])
+    rejected = facts.CommandRejected(command=CreateCampaign.type_name, reason="contacts-incomplete", messages=[incomplete(campaign)])
     return [
         Event(campaign.org_id, now, rejected, campaign.id, causation_id=campaign.created_by),
         Event(campaign.org_id, now, facts.CampaignDeleted(), campaign.id),

@@ -8,7 +8,7 @@ from events.campaigns import DEFAULT_MAX_CONCURRENCY
 from events.contacts import Customer, DialPlanEntry
 from events.envelope import Command, Event
 from events.ids import call_id_of, campaign_id_of
-from services.engine.decider.outcomes import fact, not_found, nothing_to_change, rejected, repeated
+from services.engine.decider.outcomes import fact, incomplete, not_found, nothing_to_change, rejected, repeated
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import CampaignState, PartitionState
 
@@ -42,8 +42,16 @@ def add_contacts(state: PartitionState, command: Command, data: commands.AddCont
     """One `CallScheduled` per contact; then `ContactsCompleted`, in a creation in parts after the last part only."""
     campaign = state.campaign_of(command.org_id, command.campaign_id)
     if campaign is None:
-        return not_found(command, now)
+        return _of_no_campaign(state, command, now)
     return _added(campaign, command, data, now) if data.part is None else _part_taken(campaign, command, data, data.part, now)
+
+
+def _of_no_campaign(state: PartitionState, command: Command, now: datetime) -> list[Event]:
+    """A creation in parts that was given up says so to whoever sends its parts later."""
+    given_up = state.campaigns.get(command.campaign_id or "")
+    if given_up is None or given_up.org_id != command.org_id or given_up.complete:
+        return not_found(command, now)
+    return rejected(command, now, "contacts-incomplete", [incomplete(given_up)])
 
 
 def _added(campaign: CampaignState, command: Command, data: commands.AddContacts, now: datetime) -> list[Event]:

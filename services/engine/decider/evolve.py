@@ -22,7 +22,7 @@ def evolve(state: PartitionState, event: Event) -> PartitionState:
     if event.causation_id is not None and event.data.answers_user:
         key = (event.org_id, event.causation_id)
         if key not in state.handled:
-            state.handled[key] = Handled(event.data.type_name, event.at, event.campaign_id)
+            state.handled[key] = Handled(event.data.type_name, event.at, event.campaign_id, event.request_hash)
     fold = _FOLDS.get(type(event.data))
     if fold is not None:
         fold(state, event, event.data)

@@ -24,6 +24,11 @@ def not_found(command: Command, now: datetime) -> list[Event]:
     return rejected(command, now, "not-found", [f"campaign {command.campaign_id} does not exist"])
 
 
+def incomplete(campaign: CampaignState) -> str:
+    """Why a campaign that was created in parts was given up."""
+    return f"only {campaign.parts_received} of {campaign.parts} parts of the contacts came in time"
+
+
 def nothing_to_change(command: Command, now: datetime) -> list[Event]:
     data = facts.CommandHadNoEffect(command=command.data.type_name, reason="nothing-to-change")
     return [fact(command, now, data, command.campaign_id)]

@@ -106,6 +106,11 @@ class Handled:
     type_name: str
     at: datetime
     campaign_id: str | None
+    request_hash: str | None = None
+
+    def is_of_another_request(self, request_hash: str | None) -> bool:
+        """Whether a command of the same id asks something else; one without a hash is taken at its word."""
+        return None not in (self.request_hash, request_hash) and self.request_hash != request_hash
 
 
 @dataclass(frozen=True, slots=True)
