@@ -21,8 +21,8 @@ class Authenticator:
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
 
-    async def org_of(self, authorization: str | None) -> str:
-        """The org of the `Authorization` header's key; raises `UnauthorizedError`, or `UnavailableError` where no key can be looked up."""
+    async def key_of(self, authorization: str | None) -> ApiKey:
+        """The key in the `Authorization` header; raises `UnauthorizedError`, or `UnavailableError` where no key can be looked up."""
         scheme, _, secret = (authorization or "").partition(" ")
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
@@ -30,7 +30,7 @@ class Authenticator:
         key = await self._look_up(secret)
         if key is None or not key.is_valid(self._clock.now()):
             raise UnauthorizedError(_REFUSAL)
-        return key.org_id
+        return key
 
     async def _look_up(self, secret: str) -> ApiKey | None:
         name, now = key_hash(secret), self._clock.monotonic()

@@ -26,6 +26,7 @@ from services.api.keys import KeyStore
 from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
 from services.api.own_store import ensure_own_schema
+from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.repeats import Repeats
 from services.api.settings import ApiSettings
 from services.api.uploads import Uploads
@@ -38,6 +39,8 @@ from services.runtime.process import until_stopped_or_failed
 
 _SHUTDOWN_SECONDS = 5.0
 _START_SECONDS = 30.0
+_BURST_SECONDS = 10.0
+"""Who has not asked for so long may ask all that at once."""
 
 
 @asynccontextmanager
@@ -121,6 +124,10 @@ class Api:
         settings, clock = self.settings, self.clock
         return ApiContext(
             authenticator=Authenticator(key_store(database), clock),
+            rate_limits=RateLimits(
+                TokenBuckets(clock, settings.api_key_requests_per_second, _BURST_SECONDS * settings.api_key_requests_per_second),
+                TokenBuckets(clock, settings.api_org_requests_per_second, _BURST_SECONDS * settings.api_org_requests_per_second),
+            ),
             bodies=BodyReader(settings.api_max_large_bodies),
             uploads=Uploads(
                 settings.data_dir / "uploads", settings.api_max_upload_bytes, settings.api_upload_seconds, settings.api_max_uploads

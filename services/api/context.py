@@ -10,6 +10,7 @@ from services.api.auth import Authenticator
 from services.api.bodies import BodyReader
 from services.api.command_log import CommandLog
 from services.api.metrics import ApiMetrics
+from services.api.rate_limits import RateLimits
 from services.api.repeats import Repeats
 from services.api.uploads import Uploads
 from services.api.writing import Writer
@@ -24,6 +25,7 @@ class ApiContext:
     """
 
     authenticator: Authenticator
+    rate_limits: RateLimits
     bodies: BodyReader
     uploads: Uploads
     read_model: ReadModel

@@ -60,8 +60,17 @@ class NotJsonError(ApiError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+class RateLimitedError(ApiError):
+    """The key, or its org, asks too often; nothing was done. Retriable after a while."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, message: str, wait_seconds: int) -> None:
+        super().__init__(message, {"Retry-After": str(wait_seconds)})
+
+
 class UnavailableError(ApiError):
-    """The log, or the read model, can not take the request now. The only retriable one."""
+    """The log, or the read model, can not take the request now. Retriable."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 

@@ -63,10 +63,13 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
 
 
 def keyed(handler: Handler) -> Handler:
-    """The handler for requests with a valid key, whose org stands under `ORG`."""
+    """The handler for requests with a valid key that does not ask too often; its org stands under `ORG`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        request[ORG] = await context_of(request).authenticator.org_of(request.headers.get("Authorization"))
+        context = context_of(request)
+        key = await context.authenticator.key_of(request.headers.get("Authorization"))
+        context.rate_limits.count(key.id, key.org_id)
+        request[ORG] = key.org_id
         return await handler(request)
 
     return handle

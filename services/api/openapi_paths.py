@@ -34,6 +34,7 @@ _MEANINGS = {
     HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body, or one contact in it, is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as what is taken here.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The key, or its org, asks too often; nothing was done.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The log, or the read model, can not take the request now; the same request, repeated, joins this one.",
 }
 
@@ -163,7 +164,7 @@ def _keyed(
 ) -> dict[str, Any]:
     """An operation for requests with a key; `answer` in brackets is an array of it."""
     schema = {"$ref": _component(answer)} if isinstance(answer, str) else {"type": "array", "items": {"$ref": _component(answer[0])}}
-    refused = sorted({*refusals, *([400] if bad_request else []), 401, *_READING})
+    refused = sorted({*refusals, *([400] if bad_request else []), 401, 429, *_READING})
     return {
         "operationId": operation_id,
         "tags": [tag],
@@ -209,7 +210,7 @@ def _refusals(statuses: list[int]) -> dict[str, Any]:
 
 def _refusal(status: HTTPStatus) -> dict[str, Any]:
     response = _json(_MEANINGS[status], {"$ref": _component("Refusal")})
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         response["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return response
 

@@ -23,6 +23,10 @@ class ApiSettings(ProviderSettings):
     """How many commands may wait for their outcome at once; beyond that 503."""
     api_max_large_bodies: Annotated[int, Field(ge=1)] = 3
     """How many bodies above 1 MiB are held in memory at once; more wait to be read."""
+    api_key_requests_per_second: Annotated[float, Field(ge=0)] = 100
+    """How often a key may ask of this process, ten seconds' worth at once; 0: as often as it likes. Beyond that 429."""
+    api_org_requests_per_second: Annotated[float, Field(ge=0)] = 500
+    """The same for all keys of an org together."""
     api_max_upload_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024 * 1024
     """How large an upload of contacts may be."""
     api_upload_seconds: Annotated[float, Field(gt=0)] = 600

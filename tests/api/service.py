@@ -29,6 +29,7 @@ from services.api.keys import KeyStore
 from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
 from services.api.own_store import ensure_own_schema
+from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.repeats import Repeats
 from services.api.uploads import Uploads
 from services.api.writing import Writer
@@ -151,7 +152,7 @@ def draft(customers: int | list[dict[str, Any]] = 2, **fields: Any) -> dict[str,
 
 @asynccontextmanager
 async def running_service(directory: Path, database_url: str | None = None, **options: Any) -> AsyncIterator[Service]:
-    """`options`: `hold_seconds`, `patience_seconds`, `window_seconds`, `calls_as_strings`, `max_waiting`."""
+    """`options`: the spans and bounds below by their names, `calls_as_strings`, and `key_rate` and `org_rate` in requests a second."""
     read_database = open_database(database_url or f"sqlite:///{directory / 'read-model.sqlite'}")
     is_shared = database_url is not None and not database_url.startswith("sqlite")
     own_database = open_database(database_url if database_url and is_shared else f"sqlite:///{directory / 'api.sqlite'}")
@@ -181,6 +182,10 @@ async def running_service(directory: Path, database_url: str | None = None, **op
 
     context = ApiContext(
         authenticator=Authenticator(keys, clock),
+        rate_limits=RateLimits(
+            TokenBuckets(clock, options.get("key_rate", 0.0), options.get("key_rate", 0.0) * 2),
+            TokenBuckets(clock, options.get("org_rate", 0.0), options.get("org_rate", 0.0) * 2),
+        ),
         bodies=BodyReader(2),
         uploads=Uploads(directory / "uploads", options.get("max_upload_bytes", 10_000_000), 10.0, 2),
         read_model=read_model,

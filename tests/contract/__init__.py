@@ -1,0 +1,1 @@
+"""The contract in words, and which tests hold each of its rules."""
