@@ -15,12 +15,10 @@ class CampaignSnapshot:
     campaign_id: str
     org_id: str
     status: str
-    ended_reason: str | None
     paused: bool
     deleted: bool
     complete: bool
     has_dial_plan: bool
-    phone_number_id: str | None
     parts: int
     parts_received: int
     contacts_due_at: datetime | None
@@ -40,7 +38,6 @@ class CallSnapshot:
 
     call_id: str
     campaign_id: str
-    position: int
     status: str
     attempt: int
     claim_id: str | None

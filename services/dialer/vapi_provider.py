@@ -1,6 +1,5 @@
 """Owns the adapter to any provider that speaks Vapi's `POST /call`, the simulator among them."""
 
-from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 import aiohttp
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 
 from events.calls import REFUSED
 from events.commands import ReportCall
+from events.overrides import deep_merged
 from services.dialer.posting import post_once, said_by_status
 from services.dialer.provider import Answer, FoundCall, LookupFailedError, PlaceCall, Placed, Refused, Unknown
 
@@ -87,15 +87,6 @@ def request_body(call: PlaceCall) -> dict[str, Any]:
     # a `server` of the user's would bring its credentials to us: ours takes its place as a whole
     body[carrier] = deep_merged(body.get(carrier, {}), ours) | {"server": {"url": call.callback_url}}
     return body
-
-
-def deep_merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Objects merge key by key at every depth, anything else above replaces what is below."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = deep_merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _answer(status: int, content: bytes) -> Answer:

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from infra.kafka.broker import free_port
 from services.dialer.provider import LookupFailedError, PlaceCall, Placed, Refused, Unknown
-from services.dialer.vapi_provider import VapiCompatibleProvider, deep_merged, request_body
+from services.dialer.vapi_provider import VapiCompatibleProvider, request_body
 from services.runtime.clock import SystemClock
 from services.simulator.app import Simulator
 from services.simulator.network import Network
@@ -155,9 +155,3 @@ def test_a_squad_is_called_back_about_through_its_own_overrides() -> None:
     assert body["squadOverrides"]["server"] == {"url": "http://back/"}
     assert body["squadOverrides"]["variableValues"] == {"a": 1}
     assert "assistantOverrides" not in body
-
-
-def test_merging_changes_neither_side() -> None:
-    below, above = {"a": {"b": 1}, "c": [1]}, {"a": {"d": 2}, "c": [2]}
-    assert deep_merged(below, above) == {"a": {"b": 1, "d": 2}, "c": [2]}
-    assert (below, above) == ({"a": {"b": 1}, "c": [1]}, {"a": {"d": 2}, "c": [2]})
