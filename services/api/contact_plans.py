@@ -52,6 +52,7 @@ def plan_addition(asked: Asked, campaign_id: str, spool: ContactSpool) -> Plan:
 
 
 def _part_ids(command_id: str, spool: ContactSpool) -> tuple[str, ...]:
+    spool.finish()
     if spool.largest > MAX_RECORD_BYTES:
         raise TooLargeError(f"one customer must be at most {MAX_RECORD_BYTES} bytes as JSON")
     return tuple(f"{command_id}.part-{number}" for number in range(len(spool.parts)))

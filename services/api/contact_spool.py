@@ -2,15 +2,26 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from events.campaigns import MAX_CONTACTS_PER_COMMAND
+from services.api.errors import UnavailableError
 
 MAX_PART_BYTES = 512 * 1024
 SPARE_BYTES = 8 * 1024
 """What the envelope and the brackets of a part may take."""
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """Says that a file can not be written as what the client is told."""
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError("the upload can not be stored now; nothing was accepted") from error
 
 
 @dataclass(slots=True)
@@ -35,22 +46,29 @@ class ContactSpool:
 
     @classmethod
     def in_directory(cls, directory: Path) -> Self:
-        """An empty one; raises `OSError`."""
-        directory.mkdir(parents=True, exist_ok=True)
-        return cls(tempfile.TemporaryFile(dir=directory))
+        """An empty one; raises `UnavailableError`."""
+        with storing():
+            directory.mkdir(parents=True, exist_ok=True)
+            return cls(tempfile.TemporaryFile(dir=directory))
 
     def add(self, contact: bytes) -> None:
-        """Raises `OSError` where the disk is full."""
+        """Raises `UnavailableError` where the disk is full."""
         size = len(contact) + 1
         if not self.parts or not self.parts[-1].has_room(size):
             last = self.parts[-1] if self.parts else _Part(0)
             self.parts.append(_Part(last.offset + last.size))
-        self.file.write(contact + b",")
+        with storing():
+            self.file.write(contact + b",")
         part = self.parts[-1]
         part.size += size
         part.contacts += 1
         self.count += 1
         self.largest = max(self.largest, len(contact))
+
+    def finish(self) -> None:
+        """All contacts are there, and on disk; raises `UnavailableError` where it is full."""
+        with storing():
+            self.file.flush()
 
     def arrays(self) -> Iterator[bytes]:
         """Each part as a JSON array."""

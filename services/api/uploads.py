@@ -14,9 +14,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from events.validation import MAX_MESSAGES
-from services.api.contact_spool import ContactSpool
+from services.api.contact_spool import ContactSpool, storing
 from services.api.csv_contacts import BadLine, UnreadableCsvError, open_lines, read_contacts
-from services.api.errors import BodyTimeoutError, InvalidRequestError, TooLargeError, UnavailableError
+from services.api.errors import BodyTimeoutError, InvalidRequestError, TooLargeError
 
 MAX_CONTACTS_PER_UPLOAD = 1_000_000
 
@@ -56,10 +56,7 @@ class Uploads:
     @asynccontextmanager
     async def spool(self) -> AsyncIterator[ContactSpool]:
         """An empty spool, gone after the block; raises `UnavailableError` where the disk takes nothing."""
-        try:
-            spool = ContactSpool.in_directory(self.directory)
-        except OSError as error:
-            raise _no_disk() from error
+        spool = ContactSpool.in_directory(self.directory)
         try:
             yield spool
         finally:
@@ -75,7 +72,6 @@ class Uploads:
         async with self.spool() as spool:
             with tempfile.TemporaryFile(dir=self.directory) as file:
                 digest = await self._received(chunks, file)
-                file.seek(0)
                 contacts = Contacts(spool, digest)
                 await asyncio.to_thread(_fill, contacts, file, skip_bad_lines)
             yield contacts
@@ -89,13 +85,12 @@ class Uploads:
                     if size > self.max_bytes:
                         raise TooLargeError(f"an upload must be at most {self.max_bytes} bytes")
                     digest.update(chunk)
-                    file.write(chunk)
+                    with storing():
+                        file.write(chunk)
         except TimeoutError as error:
             raise BodyTimeoutError(f"the body did not come within {self.seconds:g} seconds") from error
-        except OSError as error:
-            if isinstance(error, ConnectionError):
-                raise
-            raise _no_disk() from error
+        with storing():
+            file.seek(0)
         return digest.hexdigest()
 
 
@@ -106,8 +101,6 @@ def _fill(contacts: Contacts, file: BinaryIO, skip_bad_lines: bool) -> None:
             contacts.errors += [f"line {bad.line}: {message}" for message in bad.messages if len(contacts.errors) < MAX_MESSAGES]
     except UnreadableCsvError as error:
         raise InvalidRequestError([str(error)]) from error
-    except OSError as error:
-        raise _no_disk() from error
     if contacts.skipped and len(contacts.errors) >= MAX_MESSAGES:
         contacts.errors = [*contacts.errors[:MAX_MESSAGES], f"{contacts.skipped} lines can not be taken in all"]
     if contacts.errors and not (skip_bad_lines and contacts.spool.count):
@@ -129,7 +122,3 @@ def _bad_lines(spool: ContactSpool, file: BinaryIO) -> Iterator[BadLine]:
             spool.add(item.json)
     finally:
         text.detach()
-
-
-def _no_disk() -> UnavailableError:
-    return UnavailableError("the upload can not be stored now; nothing was accepted")
