@@ -53,7 +53,8 @@ def _spec(values: dict[str, Any]) -> str:
 
 
 def _completed(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
-    if campaign.complete:
+    """Not by one that came before the edit which replaced the contacts that it completed."""
+    if campaign.complete or event["time"] < (campaign.edited_at or ""):
         return False
     campaign.complete = campaign.shown = True
     campaign.contacts_due_at = None

@@ -66,7 +66,7 @@ async def test_a_callback_that_twilio_did_not_sign_for_this_url_is_403_and_chang
     form = {"CallSid": SID, "CallStatus": "ringing"}
     appended = len(service.log.appended)
     right = signature_of(url, form)
-    wrong = ["", "é", right[:-2] + "A=", signature_of(url, form, "another"), signature_of(url + "x", form)]
+    wrong = ["", "é", right[:-2] + ("E=" if right[-2] == "A" else "A="), signature_of(url, form, "another"), signature_of(url + "x", form)]
     wrong.append(signature_of(url, form | {"CallStatus": "completed"}))
     for signature in wrong:
         assert await tell(service, url, form, signature) == 403

@@ -282,3 +282,13 @@ def test_a_later_hold_by_the_orgs_limit_has_its_own_end() -> None:
     expected = world.campaign(long).retry_until
     assert expected is not None
     assert rows(world).campaigns[long].retry_until == iso(expected)
+
+
+def test_the_contacts_completed_before_they_were_replaced_do_not_complete_those_that_come() -> None:
+    world, campaign_id = started(schedulePlan={"earliestAt": "2031-01-01T00:00:00Z"})
+    plan = [{"phoneNumberId": "p", "customers": [{"number": "+14155550001"}, {"number": "+14155550002"}]}]
+    world.do(commands.UpdateCampaign.model_validate({"dialPlan": plan}), campaign_id)
+    log = records(spread(world.log))
+    assert [record["type"] for record in log[2:5]] == ["ContactsCompleted.v1", "CampaignUpdated.v1", "CallScheduled.v1"]
+    assert not folded([*log[:5], log[2]]).campaign().complete
+    assert folded([*log, log[2]]).campaign().complete
