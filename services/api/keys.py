@@ -35,11 +35,15 @@ class ApiKey:
 
 
 class KeyStore:
-    """The keys in the API's own store; raises the database's own errors."""
+    """The keys in the API's own store; raises the database's own errors.
+
+    `changes` goes up with every change that this object makes to keys which exist, so that what was found before is not trusted any more.
+    """
 
     def __init__(self, database: AsyncEngine, draw: Draw) -> None:
         self._database = database
         self._draw = draw
+        self.changes = 0
 
     async def create(self, org_id: str, name: str, now: datetime, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
         """The new key's record and the key itself, which can not be read again."""
@@ -77,6 +81,7 @@ class KeyStore:
         async with writing(self._database) as connection:
             await connection.execute(change)
             found = (await connection.execute(select(keys.c.id).where(keys.c.id == key_id))).first()
+        self.changes += 1
         return found is not None
 
 

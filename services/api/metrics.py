@@ -6,7 +6,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class ApiMetrics:
-    """Routes are named as they are declared, so that no id becomes a label."""
+    """Routes are named as they are declared, so that no id becomes a label; what a request counts for is looked up once."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "route", "status")
@@ -16,3 +16,13 @@ class ApiMetrics:
         )
         self.callbacks = Counter("ringfold_api_callbacks", "Providers' callbacks by what was done", ("result",), registry=registry)
         self.writes_waiting = Gauge("ringfold_api_writes_waiting", "Commands whose outcome is awaited", registry=registry)
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count and time one request."""
+        key = method, route, status
+        found = self._answered.get(key)
+        if found is None:
+            found = self._answered[key] = (self.requests.labels(*key), self.seconds.labels(method, route))
+        found[0].inc()
+        found[1].observe(seconds)

@@ -1,6 +1,7 @@
 """Owns what surrounds every request: its id, who asks, its log line and metrics, and errors in the one shape."""
 
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -14,8 +15,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 _CLIENT_GONE = 499
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_ROUTINE = ("/health/", "/metrics", "/provider-callbacks/")
-"""Routes that are asked so often that only what goes wrong is worth a line."""
+_READS = frozenset({"GET", "HEAD"})
+_ROUTINE = "/provider-callbacks/"
+"""Reads and callbacks are so many that only what goes wrong is worth a line; `/metrics` counts them all."""
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ _log = logging.getLogger(__name__)
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count, time and log; the log line holds no path, since a callback's path is a secret."""
     context = context_of(request)
-    request_id = request[REQUEST_ID] = context.draw_id()
+    request_id = request[REQUEST_ID] = os.urandom(16).hex()
     started = context.clock.monotonic()
     status = _CLIENT_GONE
     try:
@@ -34,11 +36,12 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         seconds = context.clock.monotonic() - started
         route, method = _route(request), request.method if request.method in _METHODS else "other"
-        context.metrics.requests.labels(method, route, status).inc()
-        context.metrics.seconds.labels(method, route).observe(seconds)
-        level = logging.DEBUG if status < HTTPStatus.BAD_REQUEST and route.startswith(_ROUTINE) else logging.INFO
-        fields = {"action": "request", "request_id": request_id, "method": method, "route": route, "status": status}
-        _log.log(level, "%s %s %d", method, route, status, extra=fields | {"seconds": round(seconds, 4)})
+        context.metrics.answered(method, route, status, seconds)
+        is_routine = status < HTTPStatus.BAD_REQUEST and (method in _READS or route.startswith(_ROUTINE))
+        level = logging.DEBUG if is_routine else logging.INFO
+        if _log.isEnabledFor(level):
+            fields = {"action": "request", "request_id": request_id, "method": method, "route": route, "status": status}
+            _log.log(level, "%s %s %d", method, route, status, extra=fields | {"seconds": round(seconds, 4)})
 
 
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:

@@ -1,37 +1,49 @@
 """Owns how often a key, and all keys of an org together, may ask: token buckets, in this process (contract, "Errors": 429)."""
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from services.api.errors import RateLimitedError
 from services.runtime.clock import Clock
 
 _MOST_REMEMBERED = 20_000
-"""Who has not asked for the longest is forgotten first, which only ever gives them more."""
+"""Beyond that, full buckets are forgotten, which changes nothing, and where there are none the oldest, which only ever gives more."""
+
+
+_ROUNDING = 1e-9
 
 
 @dataclass(slots=True)
 class TokenBuckets:
-    """`per_second` tokens flow into each name's bucket, up to `burst`, which it holds at first; 0 per second: no limit."""
+    """`per_second` tokens flow into each name's bucket, up to `burst`, which it holds at first; 0 per second: no limit.
+
+    A bucket is kept as the moment at which it will be full again, so that a token costs one look into a dictionary.
+    """
 
     clock: Clock
     per_second: float
     burst: float
-    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    _full_at: dict[str, float] = field(default_factory=dict)
 
     def take(self, name: str) -> float:
         """Take one token: 0 where there was one, otherwise the seconds until there will be, and nothing is taken."""
         if not self.per_second:
             return 0.0
         now = self.clock.monotonic()
-        tokens, at = self._buckets.pop(name, (self.burst, now))
-        tokens = min(self.burst, tokens + (now - at) * self.per_second)
-        missing = max(0.0, 1.0 - tokens)
-        self._buckets[name] = (tokens if missing else tokens - 1.0, now)
-        if len(self._buckets) > _MOST_REMEMBERED:
-            self._buckets.popitem(last=False)
-        return missing / self.per_second
+        full_at = max(self._full_at.get(name, now), now)
+        tokens = self.burst - (full_at - now) * self.per_second
+        if tokens < 1.0 - _ROUNDING:
+            return (1.0 - tokens) / self.per_second
+        self._full_at[name] = full_at + 1.0 / self.per_second
+        if len(self._full_at) > _MOST_REMEMBERED:
+            self._forget(now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        not_full = {name: full_at for name, full_at in self._full_at.items() if full_at > now}
+        for name in list(not_full)[: len(not_full) - _MOST_REMEMBERED // 2]:
+            del not_full[name]
+        self._full_at = not_full
 
 
 @dataclass(slots=True)

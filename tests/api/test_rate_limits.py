@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,18 @@ def test_no_more_pass_than_the_burst_and_what_flowed_in_since(pauses: list[float
         passed += not wait
         assert wait <= 1 / rate + 1e-9
     assert passed <= 2 * rate + sum(pauses) * rate + 1e-3
+
+
+def test_buckets_are_forgotten_where_there_are_too_many_but_never_one_that_is_lately_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.api.rate_limits._MOST_REMEMBERED", 4)
+    clock = ManualClock()
+    buckets = TokenBuckets(clock, 1.0, 1.0)
+    for name in range(40):
+        assert buckets.take(f"org-{name}") == 0.0
+        assert buckets.take(f"org-{name}") > 0.0
+        clock.move(seconds=0.1)
+    clock.move(seconds=1)
+    assert buckets.take("org-0") == 0.0
 
 
 def test_a_rate_of_zero_is_no_limit() -> None:
