@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from events.campaigns import TARGETS
@@ -37,11 +37,12 @@ async def read_dial_tasks(connection: AsyncConnection, tables: Tables, call_ids:
         for row in await connection.execute(query.where(calls.c.id.in_(chunk))):
             if row.campaign_id not in specs:
                 specs[row.campaign_id] = orjson.loads(row.spec)
-            tasks[row.id] = _task(row, specs[row.campaign_id])
+            tasks[row.id] = dial_task(row, specs[row.campaign_id])
     return tasks
 
 
-def _task(row: Row[*tuple[Any, ...]], spec: dict[str, Any]) -> DialTask:
+def dial_task(row: Any, spec: dict[str, Any]) -> DialTask:
+    """Of a call's row joined with its campaign's; `spec` is the campaign's."""
     target = next(field for field in TARGETS if field in spec)
     return DialTask(
         call_id=row.id,

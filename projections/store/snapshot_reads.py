@@ -8,6 +8,7 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from events.instants import parse_instant
+from projections.campaign_progress.rows import CallRow, CampaignRow
 from projections.engine_snapshot.snapshot import CallSnapshot, CampaignSnapshot, EngineSnapshot, HandledCommand
 from projections.store.tables import ACTIVE_CALL, AWAITED_REPORT, Tables
 
@@ -32,10 +33,10 @@ def _instant(value: str | None) -> datetime | None:
 async def _campaigns(connection: AsyncConnection, tables: Tables, partition: int) -> list[CampaignSnapshot]:
     table = tables.campaigns
     query = select(table).where(table.c.partition == partition).order_by(table.c.created_at, table.c.id)
-    return [_campaign(row) for row in await connection.execute(query)]
+    return [campaign_snapshot(row) for row in await connection.execute(query)]
 
 
-def _campaign(row: Row[Any]) -> CampaignSnapshot:
+def campaign_snapshot(row: Row[Any] | CampaignRow) -> CampaignSnapshot:
     spec = orjson.loads(row.spec)
     plan = spec.get("schedulePlan", {})
     return CampaignSnapshot(
@@ -67,10 +68,10 @@ async def _calls(connection: AsyncConnection, tables: Tables, partition: int, no
         table.c.partition == partition, text(AWAITED_REPORT), table.c.report_due_at > now, table.c.status == "ended"
     )
     rows = [*await connection.execute(active), *await connection.execute(awaited)]
-    return [_call(row) for row in sorted(rows, key=lambda row: (row.campaign_id, row.position))]
+    return [call_snapshot(row) for row in sorted(rows, key=lambda row: (row.campaign_id, row.position))]
 
 
-def _call(row: Row[Any]) -> CallSnapshot:
+def call_snapshot(row: Row[Any] | CallRow) -> CallSnapshot:
     return CallSnapshot(
         call_id=row.id,
         campaign_id=row.campaign_id,

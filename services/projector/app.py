@@ -10,20 +10,17 @@ from aiokafka.structs import TopicPartition
 from faust.app.base import BootStrategy
 
 from events.topics import CAMPAIGN_EVENTS
-from projections.store.port import Fenced, ProjectionStore
-from services.projector.batch import Batch, BatchSchema
+from projections.store.port import ProjectionStore
+from services.projector.batch import BatchSchema
 from services.projector.delivery import BatchTransport
-from services.projector.folding import Broken, Folding
+from services.projector.folding import Folding
 from services.projector.metrics import ProjectorMetrics
+from services.projector.progress import FoldProgress
 from services.runtime.settings import Settings
 
 _BUFFERED_BATCHES = 4
 
 _log = logging.getLogger(__name__)
-
-
-class LogMismatchError(Exception):
-    """The log does not hold what the read model goes on from: it was cut off, or is another log. Not retriable: `rebuild`."""
 
 
 class _ConsumerOnly(BootStrategy):  # type: ignore[misc]
@@ -46,9 +43,7 @@ class ProjectorApp(faust.App):  # type: ignore[misc]
     ) -> None:
         self.settings = settings
         self.assigned: set[int] | None = None
-        self._store = store
-        self._folding = folding
-        self._metrics = metrics
+        self._progress = FoldProgress(store, folding, metrics)
         self._on_assigned = on_assigned
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         super().__init__(
@@ -84,18 +79,10 @@ class ProjectorApp(faust.App):  # type: ignore[misc]
     async def starting_offsets(self, assignment: set[TopicPartition]) -> dict[TopicPartition, int]:
         """What the read model says; raises `LogMismatchError` where the log does not reach from there on."""
         try:
-            stored = await self._store.next_offsets()
-            offsets = {partition: stored.get(partition.partition, 0) for partition in assignment}
-            for partition, (first, end) in (await self.consumer.bounds(assignment)).items():
-                if not first <= offsets[partition] <= end:
-                    raise LogMismatchError(
-                        f"the read model goes on from offset {offsets[partition]} of {partition.topic}/{partition.partition}, whose log "
-                        f"holds {first} to {end}: run `python -m services.projector rebuild`"
-                    )
+            offsets = await self._progress.starting_offsets(assignment, self.consumer)
         except Exception as error:
             self._fail(error)
             raise
-        self._folding.forget()
         self.assigned = {partition.partition for partition in assignment}
         self._on_assigned(self.assigned)
         _log.info("took partitions over", extra={"action": "assigned", "partitions": sorted(self.assigned)})
@@ -112,33 +99,12 @@ class ProjectorApp(faust.App):  # type: ignore[misc]
     async def _fold_stream(self, stream: Any) -> None:
         async for event in stream.noack().events():
             try:
-                done = await self._fold_batch(event.value)
+                done = await self._progress.fold(event.value, self.consumer)
             except Exception as error:
                 self._fail(error)
                 raise
             if done:
                 event.ack()
-
-    async def _fold_batch(self, batch: Batch) -> bool:
-        """Whether the batch is in the read model; one that is not is void or will be read again."""
-        if not self.consumer.is_current(batch):
-            return False
-        partition = batch.partition.partition
-        with self._metrics.batch_seconds.time():
-            values = [record.value for record in batch.records]
-            outcome = await self._folding.fold(partition, batch.start, batch.next_offset, values)
-        if isinstance(outcome, Broken):
-            self.consumer.pause_partitions({batch.partition})
-            return False
-        if isinstance(outcome, Fenced):
-            _log.warning(
-                "another process wrote the partition, going on from there",
-                extra={"action": "fenced", "partition": partition, "start": batch.start, "stored": outcome.next_offset},
-            )
-            await self.consumer.rewind(batch.partition, outcome.next_offset)
-            return False
-        self._metrics.folded(partition, len(batch.records), outcome.next_offset)
-        return True
 
     def _fail(self, error: BaseException) -> None:
         if not self._failure.done():

@@ -1,10 +1,7 @@
-"""Owns reading the log without a gap: the thread in which aiokafka's consumer runs, and the place it reads each partition from.
-
-Everything here runs in that thread's event loop, so a seek never falls between taking records and knowing where they begin.
-"""
+"""Owns reading the log without a gap: the thread in which aiokafka's consumer runs, and in whose event loop everything here runs."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import faust.transport.drivers.aiokafka as driver
 from aiokafka import AIOKafkaConsumer
@@ -12,6 +9,7 @@ from aiokafka.errors import NoOffsetForPartitionError
 from aiokafka.structs import TopicPartition
 
 from services.projector.batch import Batch
+from services.projector.places import Places
 from services.runtime.kafka import make_consumer, member_id
 from services.runtime.letting_go import let_go
 from services.runtime.settings import Settings
@@ -20,11 +18,6 @@ MAX_RECORDS = 5_000
 """In one batch, and so in one database transaction."""
 _FETCH_WAIT_MS = 20
 """A partition that was just drained stays out of the fetch under way, which the broker holds for this long at most."""
-
-
-class _Place(NamedTuple):
-    epoch: int
-    offset: int
 
 
 class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
@@ -44,8 +37,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def __init__(self, consumer: Any, settings: Settings, **options: Any) -> None:
         self._settings = settings
-        self._places: dict[TopicPartition, _Place] = {}
-        self._epoch = 0
+        self._places = Places()
         super().__init__(consumer, **options)
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
@@ -64,21 +56,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def forget_places(self) -> None:
         """Take no records until `place`."""
-        self._places.clear()
+        self._places.forget()
 
     def epoch_of(self, partition: TopicPartition) -> int | None:
         """The partition's newest epoch; `None` where it has no place. May be asked from any thread."""
-        place = self._places.get(partition)
-        return None if place is None else place.epoch
+        return self._places.epoch_of(partition)
 
     async def place(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Read on from these offsets; partitions that are not assigned are passed over."""
-        consumer = self._ensure_consumer()
-        self._epoch += 1
-        for partition, offset in offsets.items():
-            if partition in consumer.assignment():
-                consumer.seek(partition, offset)
-                self._places[partition] = _Place(self._epoch, offset)
+        self._places.place(self._ensure_consumer(), offsets)
 
     async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         """The first offset of each partition's log and the one after its last."""
@@ -90,10 +76,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """By partition: how many offsets lie between what was read and the newest that the broker told of."""
         consumer = self._ensure_consumer()
         found = {}
-        for partition, place in list(self._places.items()):
+        for partition, offset in self._places.offsets():
             highwater = consumer.highwater(partition) if partition in consumer.assignment() else None
             if highwater is not None:
-                position = max(place.offset, await consumer.position(partition))
+                position = max(offset, await consumer.position(partition))
                 found[partition.partition] = max(0, highwater - position)
         return found
 
@@ -104,18 +90,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
         max_records: int | None = None,
     ) -> dict[TopicPartition, Batch]:
-        before = dict(self._places)
         try:
-            fetched = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+            fetching = super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+            return await self._places.fetch(consumer, fetching)
         except NoOffsetForPartitionError:
             return {}
-        batches = {}
-        for partition, records in fetched.items():
-            place, now = before.get(partition), self._places.get(partition)
-            if place is not None and now == place:
-                next_offset = max(await consumer.position(partition), records[-1].offset + 1)
-                batches[partition] = Batch(partition, place.epoch, place.offset, next_offset, records)
-                self._places[partition] = _Place(place.epoch, next_offset)
-            elif now is not None:
-                consumer.seek(partition, now.offset)
-        return batches

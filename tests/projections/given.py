@@ -14,7 +14,8 @@ from projections.campaign_progress.tally import clear, move, tally
 from projections.handled_commands.fold import HandledRow, fold_handled
 from projections.store.dump import dump
 from projections.store.engine import open_database
-from projections.store.port import Applied
+from projections.store.memory_store import MemoryProjectionStore
+from projections.store.port import Applied, ProjectionStore
 from projections.store.sql_store import SqlProjectionStore
 
 PARTITION = 1
@@ -105,7 +106,7 @@ async def open_store(database_url: str) -> AsyncIterator[SqlProjectionStore]:
         await database.dispose()
 
 
-async def fill(store: SqlProjectionStore, log: Sequence[EventRecord], cuts: Iterable[int] = ()) -> None:
+async def fill(store: ProjectionStore, log: Sequence[EventRecord], cuts: Iterable[int] = ()) -> None:
     """Apply the log from offset 0 in batches that end at the cuts."""
     start = 0
     for end in [*sorted(cuts), len(log)]:
@@ -114,5 +115,8 @@ async def fill(store: SqlProjectionStore, log: Sequence[EventRecord], cuts: Iter
             start = end
 
 
-async def dumped(store: SqlProjectionStore) -> bytes:
+async def dumped(store: ProjectionStore) -> bytes:
+    if isinstance(store, MemoryProjectionStore):
+        return b"".join(store.dump())
+    assert isinstance(store, SqlProjectionStore)
     return b"".join([line async for line in dump(store.database)])
