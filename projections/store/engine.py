@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -16,10 +17,23 @@ _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "p
 _IMMEDIATE = "ringfold_immediate"
 
 
+def with_async_driver(url: str) -> str:
+    """The same database by the driver that we use; raises `ValueError` where it is no URL of SQLite or PostgreSQL."""
+    scheme, separator, rest = url.partition("://")
+    family = scheme.partition("+")[0]
+    if not separator or family not in _DRIVERS:
+        raise ValueError("must be sqlite:///<path> or postgresql://<user>@<host>/<database>")
+    named = f"{_DRIVERS[family]}://{rest}"
+    try:
+        make_url(named)
+    except ArgumentError as error:
+        raise ValueError("is no database URL") from error
+    return named
+
+
 def open_database(database_url: str, **options: Any) -> AsyncEngine:
     """An engine for SQLite (a file, WAL) or PostgreSQL (asyncpg); connects on first use. `options` go to SQLAlchemy."""
-    url = make_url(database_url)
-    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    url = make_url(with_async_driver(database_url))
     if url.get_backend_name() != "sqlite":
         return create_async_engine(url, hide_parameters=True, **options)
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}

@@ -1,4 +1,4 @@
-"""Runs the API: `python -m services.api`; its keys: `... keys create|list|revoke`; its OpenAPI document: `... openapi`."""
+"""Runs the API: `python -m services.api`; its keys: `... keys create|list|rotate|revoke`; its OpenAPI document: `... openapi`."""
 
 import asyncio
 import json

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -25,7 +25,7 @@ from services.api.freshness import Freshness
 from services.api.keys import KeyStore
 from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
-from services.api.own_store import ensure_own_schema
+from services.api.own_store import metadata
 from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.repeats import Repeats
 from services.api.settings import ApiSettings
@@ -35,6 +35,7 @@ from services.runtime.clock import Clock
 from services.runtime.errors import StartupError
 from services.runtime.health import Health, serve
 from services.runtime.kafka import make_consumer, make_producer, partition_of
+from services.runtime.own_store import open_own_store
 from services.runtime.process import until_stopped_or_failed
 
 _SHUTDOWN_SECONDS = 5.0
@@ -43,19 +44,9 @@ _BURST_SECONDS = 10.0
 """Who has not asked for so long may ask all that at once."""
 
 
-@asynccontextmanager
-async def own_store(settings: ApiSettings) -> AsyncIterator[AsyncEngine]:
-    """The API's own database, its tables made; raises `StartupError` where it can not be opened."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = open_database(settings.own_store_url())
-    try:
-        try:
-            await ensure_own_schema(database)
-        except (SQLAlchemyError, OSError) as error:
-            raise StartupError("the API's own database can not be opened: see DATA_DIR and DATABASE_URL") from error
-        yield database
-    finally:
-        await database.dispose()
+def own_store(settings: ApiSettings) -> AbstractAsyncContextManager[AsyncEngine]:
+    """The database of keys and remembered requests."""
+    return open_own_store(settings, "api", metadata)
 
 
 def key_store(database: AsyncEngine) -> KeyStore:

@@ -37,7 +37,7 @@ class NotFoundError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """A provider's callback that we did not ask for."""
+    """A provider's callback that we did not ask for, or a key without the scope that the request needs."""
 
     status = HTTPStatus.FORBIDDEN
 

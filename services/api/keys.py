@@ -1,12 +1,12 @@
 """Owns API keys: drawn once, shown once, kept as hashes; the key decides the org (contract, "Requests")."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from events.instants import iso
 from projections.store.engine import reading, writing
@@ -14,6 +14,9 @@ from services.api.own_store import keys
 
 PREFIX = "rf_"
 _SHOWN_CHARACTERS = 8
+READ, WRITE = "read", "write"
+SCOPES = (READ, WRITE)
+"""What a key may be for: to ask what is there, and to change it. Neither holds the other."""
 Draw = Callable[[], str]
 """Gives at least 128 random bits as URL-safe text."""
 
@@ -29,9 +32,22 @@ class ApiKey:
     created_at: str
     expires_at: str | None
     revoked_at: str | None
+    scopes: str | None
+    """Separated by blanks; `None` means all."""
+
+    def allows(self, scope: str) -> bool:
+        return self.scopes is None or scope in self.scopes.split()
 
     def is_valid(self, now: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > iso(now))
+
+
+class KeyNotValidError(Exception):
+    """The key is unknown, expired or revoked, so nothing can take its place. Not retriable."""
+
+
+class ExpiryNeededError(Exception):
+    """The key ends, and what takes its place may not live for ever by itself. Not retriable."""
 
 
 class KeyStore:
@@ -45,8 +61,36 @@ class KeyStore:
         self._draw = draw
         self.changes = 0
 
-    async def create(self, org_id: str, name: str, now: datetime, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
+    async def create(
+        self, org_id: str, name: str, now: datetime, expires_at: datetime | None = None, scopes: Sequence[str] = SCOPES
+    ) -> tuple[ApiKey, str]:
         """The new key's record and the key itself, which can not be read again."""
+        async with writing(self._database) as connection:
+            return await self._insert(connection, org_id, name, now, expires_at, " ".join(scopes))
+
+    async def rotate(self, key_id: str, now: datetime, grace: timedelta, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
+        """A new key for the same org, name and scopes; the old one ends once `grace` is over, if it would not end before.
+
+        Raises `KeyNotValidError`, and `ExpiryNeededError` where the old one ends and it is not said when the new one does.
+        """
+        async with writing(self._database) as connection:
+            asked = select(*(keys.c[field] for field in ApiKey.__slots__)).where(keys.c.id == key_id).with_for_update()
+            row = (await connection.execute(asked)).first()
+            old = None if row is None else ApiKey(*row)
+            if old is None or not old.is_valid(now):
+                raise KeyNotValidError
+            if expires_at is None and old.expires_at is not None:
+                raise ExpiryNeededError
+            ends_at = iso(now + grace)
+            if old.expires_at is None or ends_at < old.expires_at:
+                await connection.execute(update(keys).where(keys.c.id == key_id).values(expires_at=ends_at))
+            made = await self._insert(connection, old.org_id, old.name, now, expires_at, old.scopes)
+        self.changes += 1
+        return made
+
+    async def _insert(
+        self, connection: AsyncConnection, org_id: str, name: str, now: datetime, expires_at: datetime | None, scopes: str | None
+    ) -> tuple[ApiKey, str]:
         secret = PREFIX + self._draw()
         key = ApiKey(
             id=hashlib.sha256(self._draw().encode()).hexdigest()[:16],
@@ -56,10 +100,10 @@ class KeyStore:
             created_at=iso(now),
             expires_at=None if expires_at is None else iso(expires_at),
             revoked_at=None,
+            scopes=scopes,
         )
         values = {field: getattr(key, field) for field in ApiKey.__slots__}
-        async with writing(self._database) as connection:
-            await connection.execute(insert(keys).values(hash=key_hash(secret), **values))
+        await connection.execute(insert(keys).values(hash=key_hash(secret), **values))
         return key, secret
 
     async def find(self, secret: str) -> ApiKey | None:

@@ -9,11 +9,13 @@ from aiohttp import web
 
 from projections.queries.read_model import CallsReplacedError, ReadModelAwayError
 from services.api.context import ORG, context_of
-from services.api.errors import ApiError, error_response
+from services.api.errors import ApiError, ForbiddenError, error_response
+from services.api.keys import READ, WRITE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 _CLIENT_GONE = 499
+_READING = frozenset({"GET", "HEAD"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = frozenset({"GET", "HEAD"})
 _ROUTINE = "/provider-callbacks/"
@@ -66,12 +68,19 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
 
 
 def keyed(handler: Handler) -> Handler:
-    """The handler for requests with a valid key that does not ask too often; its org stands under `ORG`."""
+    """The handler for requests with a valid key that does not ask too often, and has the scope that the method needs.
+
+    The key's org stands under `ORG`. A missing scope is 403 as in RFC 6750, section 3.1.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         context = context_of(request)
         key = await context.authenticator.key_of(request.headers.get("Authorization"))
         context.rate_limits.count(key.id, key.org_id)
+        scope = READ if request.method in _READING else WRITE
+        if not key.allows(scope):
+            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+            raise ForbiddenError(f"this key may not {scope}: its scope is `{key.scopes}`", {"WWW-Authenticate": challenge})
         request[ORG] = key.org_id
         return await handler(request)
 

@@ -65,7 +65,13 @@ def openapi() -> dict[str, Any]:
         ],
         "paths": deepcopy(paths()),
         "components": {
-            "securitySchemes": {KEY_SCHEME: {"type": "http", "scheme": "bearer", "description": "Your key; it decides the org."}},
+            "securitySchemes": {
+                KEY_SCHEME: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Your key; it decides the org, and its scopes what it may do.",
+                }
+            },
             "schemas": dict(sorted((_taken_components() | _written_components(_ANSWERS)).items())),
         },
     }

@@ -29,7 +29,7 @@ _CSV = {"type": "string", "description": "A CSV whose header names `number`, may
 _MEANINGS = {
     HTTPStatus.BAD_REQUEST: "The request breaks a rule, or the campaign's state forbids it: one message for each broken rule.",
     HTTPStatus.UNAUTHORIZED: "No key, or none that is valid.",
-    HTTPStatus.FORBIDDEN: "This callback was not asked for.",
+    HTTPStatus.FORBIDDEN: "The key lacks the scope: `read` for GET, `write` for all else. A callback: it was not asked for.",
     HTTPStatus.NOT_FOUND: "Unknown here, or of another org.",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body, or one contact in it, is too large.",
@@ -164,7 +164,7 @@ def _keyed(
 ) -> dict[str, Any]:
     """An operation for requests with a key; `answer` in brackets is an array of it."""
     schema = {"$ref": _component(answer)} if isinstance(answer, str) else {"type": "array", "items": {"$ref": _component(answer[0])}}
-    refused = sorted({*refusals, *([400] if bad_request else []), 401, 429, *_READING})
+    refused = sorted({*refusals, *([400] if bad_request else []), 401, 403, 429, *_READING})
     return {
         "operationId": operation_id,
         "tags": [tag],

@@ -3,10 +3,7 @@
 Losing them loses no truth: keys are made anew, and a repeat of a request that was never answered may become a second command.
 """
 
-from sqlalchemy import Column, Float, Index, MetaData, Table, Text, text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from projections.store.engine import writing
+from sqlalchemy import Column, Float, Index, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -21,8 +18,12 @@ keys = Table(
     Column("created_at", Text, nullable=False),
     Column("expires_at", Text),
     Column("revoked_at", Text),
+    Column("scopes", Text),
 )
-"""`hash` is the SHA-256 of the key in hex, `prefix` the first characters of it by which a person tells keys apart."""
+"""`hash` is the SHA-256 of the key in hex, `prefix` the first characters of it by which a person tells keys apart.
+
+`scopes` are separated by blanks; null, as in keys of before there were scopes, means all.
+"""
 
 requests = Table(
     "api_requests",
@@ -36,14 +37,3 @@ requests = Table(
     Index("api_requests_by_forgetting", "forget_at"),
 )
 """`request` says which request it is, `digest` what it asks; instants are seconds since 1970, UTC."""
-
-_SCHEMA_LOCK = 4_807_155_930
-"""The PostgreSQL advisory lock under which the tables are made; the number means nothing."""
-
-
-async def ensure_own_schema(database: AsyncEngine) -> None:
-    """Create what is missing; idempotent, and safe when several processes start at once."""
-    async with writing(database) as connection:
-        if database.dialect.name != "sqlite":
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))
-        await connection.run_sync(metadata.create_all)

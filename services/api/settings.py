@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy.engine import make_url
 
 from services.runtime.provider_settings import ProviderSettings
 
@@ -33,9 +32,3 @@ class ApiSettings(ProviderSettings):
     """How long an upload may take to come, and then to be read and known; the engine waits as long for a campaign's contacts."""
     api_max_uploads: Annotated[int, Field(ge=1)] = 2
     """How many uploads are taken at once; more wait to be read."""
-
-    def own_store_url(self) -> str:
-        """The database of keys and remembered requests: beside the read model on PostgreSQL, a file of its own otherwise."""
-        if self.database_url and make_url(self.database_url).get_backend_name() != "sqlite":
-            return self.database_url
-        return f"sqlite+aiosqlite:///{self.data_dir / 'api.sqlite'}"

@@ -1,28 +1,26 @@
 """Owns how the notifier is wired, and the order in which it starts and stops."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.topics import CAMPAIGN_EVENTS
-from projections.store.engine import open_database
 from services.notifier.delivering import Bounds, Deliverer
 from services.notifier.intake import Intake
 from services.notifier.log_reading import LogReader
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.outbox import Outbox
-from services.notifier.own_store import ensure_own_schema
+from services.notifier.own_store import metadata
 from services.notifier.sending import HttpWebhooks
 from services.notifier.settings import NotifierSettings
 from services.runtime.clock import Clock
-from services.runtime.errors import StartupError
 from services.runtime.health import Health, serve_health
 from services.runtime.kafka import make_consumer, member_id
 from services.runtime.letting_go import let_go
+from services.runtime.own_store import open_own_store
 from services.runtime.process import until_stopped_or_failed
 from services.runtime.url_guard import AllowedHosts, guarded_session
 from services.runtime.webhook_signing import org_secret
@@ -31,19 +29,9 @@ GROUP = "notifier"
 _LOOKUPS_AT_ONCE = 64
 
 
-@asynccontextmanager
-async def own_store(settings: NotifierSettings) -> AsyncIterator[AsyncEngine]:
-    """The notifier's own database, its tables made; raises `StartupError` where it can not be opened."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = open_database(settings.own_store_url())
-    try:
-        try:
-            await ensure_own_schema(database)
-        except (SQLAlchemyError, OSError) as error:
-            raise StartupError("the notifier's own database can not be opened: see DATA_DIR and DATABASE_URL") from error
-        yield database
-    finally:
-        await database.dispose()
+def own_store(settings: NotifierSettings) -> AbstractAsyncContextManager[AsyncEngine]:
+    """The database of the outbox and of what was learned from the log."""
+    return open_own_store(settings, "notifier", metadata)
 
 
 async def run_notifier(settings: NotifierSettings, clock: Clock, stop: asyncio.Event) -> None:

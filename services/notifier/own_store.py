@@ -4,10 +4,7 @@ Losing them loses no truth: the log is read again from its start. What is younge
 same ids, and what is older is not.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text, text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from projections.store.engine import writing
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -61,14 +58,3 @@ outbox = Table(
     Index("notifier_outbox_by_receiver", "partition", "dead", "receiver", "next_at", "sequence"),
 )
 """What was not taken by its receiver yet; `dead`: given up until somebody replays it. Instants are seconds since 1970, UTC."""
-
-_SCHEMA_LOCK = 4_807_155_931
-"""The PostgreSQL advisory lock under which the tables are made; the number means nothing."""
-
-
-async def ensure_own_schema(database: AsyncEngine) -> None:
-    """Create what is missing; idempotent, and safe when several processes start at once."""
-    async with writing(database) as connection:
-        if database.dialect.name != "sqlite":
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))
-        await connection.run_sync(metadata.create_all)

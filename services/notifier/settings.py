@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy.engine import make_url
 
 from services.runtime.settings import Settings
 
@@ -21,9 +20,3 @@ class NotifierSettings(Settings):
     """How many of them go to one host of one org; one alone while it fails."""
     notifier_stop_seconds: Annotated[float, Field(gt=0, le=300)] = 5
     """How long a stop waits for requests under way; what is not answered by then is sent again later."""
-
-    def own_store_url(self) -> str:
-        """The database of the outbox: beside the read model on PostgreSQL, a file of its own otherwise."""
-        if self.database_url and make_url(self.database_url).get_backend_name() != "sqlite":
-            return self.database_url
-        return f"sqlite+aiosqlite:///{self.data_dir / 'notifier.sqlite'}"

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from events.topics import Topic
+from projections.store.engine import with_async_driver
 from services.runtime.errors import StartupError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        return _with_async_driver(value) if value else value
+        return with_async_driver(value) if value else value
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     def read_model_url(self) -> str:
         """The read model's database with its async driver."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'read-model.sqlite'}"
+
+    def own_store_url(self, service: str) -> str:
+        """The database of what the service keeps for itself: beside the read model on PostgreSQL, a file of its own otherwise."""
+        if self.database_url and make_url(self.database_url).get_backend_name() != "sqlite":
+            return self.database_url
+        return f"sqlite+aiosqlite:///{self.data_dir / f'{service}.sqlite'}"
 
     def topic_name(self, topic: Topic) -> str:
         return self.topic_prefix + topic.name
@@ -95,19 +101,3 @@ def secret_file(path: Path) -> str:
         finally:
             draft.unlink()
     return path.read_text().strip()
-
-
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-
-
-def _with_async_driver(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    family = scheme.partition("+")[0]
-    if not separator or family not in _DRIVERS:
-        raise ValueError("must be sqlite:///<path> or postgresql://<user>@<host>/<database>")
-    named = f"{_DRIVERS[family]}://{rest}"
-    try:
-        make_url(named)
-    except ArgumentError as error:
-        raise ValueError("is no database URL") from error
-    return named

@@ -28,12 +28,13 @@ from services.api.freshness import Freshness
 from services.api.keys import KeyStore
 from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
-from services.api.own_store import ensure_own_schema
+from services.api.own_store import metadata
 from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.repeats import Repeats
 from services.api.uploads import Uploads
 from services.api.writing import Writer
 from services.runtime.health import Health
+from services.runtime.own_store import ensure_tables
 from tests.engine.given import World
 
 CALLBACK_KEY = b"secret"
@@ -158,7 +159,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
     own_database = open_database(database_url if database_url and is_shared else f"sqlite:///{directory / 'api.sqlite'}")
     store = SqlProjectionStore(read_database)
     await store.ensure_schema()
-    await ensure_own_schema(own_database)
+    await ensure_tables(own_database, metadata)
     log = MemoryLog(store)
     clock = WakefulClock(log.world)
     health = Health()

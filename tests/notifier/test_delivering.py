@@ -18,9 +18,10 @@ from services.notifier.delivering import Bounds, Deliverer
 from services.notifier.intake import Intake
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.outbox import Outbox
-from services.notifier.own_store import ensure_own_schema
+from services.notifier.own_store import metadata
 from services.notifier.sending import HttpWebhooks
 from services.runtime.clock import SystemClock
+from services.runtime.own_store import ensure_tables
 from services.runtime.url_guard import AllowedHosts, guarded_session
 from services.runtime.webhook_signing import org_secret
 from tests.notifier.given import event, ready
@@ -65,7 +66,7 @@ async def delivering(directory: Path, allowed: str = "127.0.0.1", **bounds: Any)
     async with AsyncExitStack() as exits:
         database = open_database(f"sqlite:///{directory / 'notifier.sqlite'}")
         exits.push_async_callback(database.dispose)
-        await ensure_own_schema(database)
+        await ensure_tables(database, metadata)
         http = await exits.enter_async_context(guarded_session(AllowedHosts.parse(allowed)))
         clock, outbox = SystemClock(), Outbox(database)
         webhooks = HttpWebhooks(http, clock, lambda org_id: org_secret(b"master", org_id))

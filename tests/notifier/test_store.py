@@ -13,7 +13,8 @@ from projections.store.engine import open_database
 from services.notifier.intake import Intake, PlaceLostError
 from services.notifier.messages import WebhookMessage
 from services.notifier.outbox import Failed, Outbox
-from services.notifier.own_store import ensure_own_schema
+from services.notifier.own_store import metadata
+from services.runtime.own_store import ensure_tables
 from tests.notifier.given import NOW, event, ready
 
 WINDOW = 3 * 24 * 3_600.0
@@ -41,7 +42,7 @@ class Store:
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
     database = open_database(database_url)
-    await asyncio.gather(*(ensure_own_schema(database) for _ in range(2)))
+    await asyncio.gather(*(ensure_tables(database, metadata) for _ in range(2)))
     yield Store(Intake(database), Outbox(database))
     await database.dispose()
 
