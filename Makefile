@@ -11,7 +11,7 @@ NODE_SDK := tests/sdk_node
 NODE_STAMP := $(NODE_SDK)/node_modules/.stamp-$(firstword $(shell cksum < $(NODE_SDK)/package-lock.json))
 KAFKA_STAMP := .kafka/libs/.stamp-$(firstword $(shell cksum < $(POM)))
 
-.PHONY: help setup run demo test lint types tests format schemas lock clean
+.PHONY: help setup run demo bench test lint types tests format schemas lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -25,6 +25,9 @@ run: setup ## run the whole stack in the foreground until Ctrl-C
 
 demo: setup ## run a campaign of 200 customers and watch it end
 	@exec $(BIN)/python -m infra.stack demo
+
+bench: setup ## measure Ringfold beside its rivals, in ten minutes; SHORT=1: a look at it, in two
+	@exec $(BIN)/python -m tests.bench $(if $(filter 1,$(SHORT)),--short)
 
 test: lint types tests ## lint, types and all tests
 
