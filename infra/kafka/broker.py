@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -67,6 +68,8 @@ class Broker:
     controller_port: int
     libs: Path = LIBS
     process: "subprocess.Popen[bytes] | None" = field(default=None)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """What is to differ from a plain node, by Kafka's names."""
     _log_begins: int = field(default=0, repr=False)
 
     @property
@@ -163,7 +166,7 @@ class Broker:
             "log.dirs": str(self.directory.resolve() / "data"),
         }
         path = self.directory / "server.properties"
-        path.write_text("".join(f"{key}={value}\n" for key, value in (SINGLE_NODE | own).items()))
+        path.write_text("".join(f"{key}={value}\n" for key, value in {**SINGLE_NODE, **own, **self.properties}.items()))
         return path
 
 

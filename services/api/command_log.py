@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from events.topics import Topic
 from services.runtime.clock import Clock
+from services.runtime.fail_points import fail_point
 from services.runtime.letting_go import let_go
 
 _STUCK_SECONDS = 5.0
@@ -103,6 +104,7 @@ class KafkaCommandLog:
             raise LogUnavailableError(problem)
         name, key, partition = self._name_of(topic), org_id.encode(), self._partition_of(org_id)
         sent: list[asyncio.Future[object]] = []
+        fail_point("api.before-append")
         for record in records:
             try:
                 sent.append(await self._send(name, key, partition, record))
@@ -114,6 +116,7 @@ class KafkaCommandLog:
         failures = [result for result in await self._settle(sent) if isinstance(result, BaseException)]
         if failures:
             raise MaybeWrittenError("a command was not acknowledged") from failures[0]
+        fail_point("api.after-append")
 
     async def _send(self, name: str, key: bytes, partition: int, record: bytes) -> "asyncio.Future[object]":
         await self.start()

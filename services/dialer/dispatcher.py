@@ -18,6 +18,7 @@ from services.dialer.metrics import DialerMetrics
 from services.dialer.predial import Predial
 from services.dialer.provider import Answer, NotPlaced, PlaceCall, Unknown
 from services.runtime.clock import Clock
+from services.runtime.fail_points import fail_point
 
 _SWEEP_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 2.0
@@ -80,7 +81,9 @@ class Dispatcher:
         valid_until = self.clock.now() + timedelta(seconds=self.claim_valid_seconds)
         claim = Claim(self.new_id(), task, attempt, provider, expires)
         self.claims.remember(claim)
+        fail_point("dialer.before-claim-append")
         await self.commands.append(claim_command(claim, self.claimant, valid_until))
+        fail_point("dialer.after-claim-append")
         self.metrics.claims.inc()
 
     def on_claimed(self, record: EventRecord) -> None:
@@ -95,7 +98,9 @@ class Dispatcher:
             await line.posting.turn()
             answer = await self._answer(line, claim)
         self.metrics.outcomes.labels(claim.provider, type(answer).__name__).inc()
+        fail_point("dialer.before-outcome-append")
         await self.commands.append(dial_outcome(self.new_id(), claim, answer))
+        fail_point("dialer.after-outcome-append")
 
     async def _answer(self, line: Line, claim: Claim) -> Answer:
         if self.closing:
@@ -107,10 +112,12 @@ class Dispatcher:
         return await self._place(line, PlaceCall(claim.task, claim.attempt, self.callback_url_of(claim)))
 
     async def _place(self, line: Line, call: PlaceCall) -> Answer:
+        fail_point("dialer.before-post")
         post = asyncio.create_task(line.provider.place(call))
         self._posts.add(post)
         try:
             answer = await post
+            fail_point("dialer.after-post")
         except asyncio.CancelledError:
             if not post.cancelled():
                 raise

@@ -9,6 +9,7 @@ from aiokafka.structs import ConsumerRecord
 
 from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_COMMANDS_DEAD, CAMPAIGN_EVENTS, Topic
 from services.engine.ports import Batch, CommandRecord, DeadLetter, FencedError
+from services.runtime.fail_points import fail_point
 from services.runtime.letting_go import let_go
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
@@ -107,13 +108,16 @@ class KafkaPartitionLog:
         if producer is None:
             raise FencedError(f"partition {self._partition} is not taken over")
         try:
+            fail_point("engine.before-commit")
             await producer.begin_transaction()
             sends = await self._send(producer, batch)
             offsets = {self._tps[topic]: offset for topic, offset in batch.positions.items()}
             if offsets:
                 await producer.send_offsets_to_transaction(offsets, self._group_id)
             await asyncio.gather(*sends)
+            fail_point("engine.inside-transaction")
             await producer.commit_transaction()
+            fail_point("engine.after-commit")
         except _FENCED as error:
             raise FencedError(str(error)) from error
 

@@ -15,6 +15,7 @@ from services.engine.observer import Observer
 from services.engine.ports import FencedError, PartitionLog, Snapshots
 from services.engine.restore import state_of
 from services.runtime.clock import Clock
+from services.runtime.fail_points import fail_point
 
 MAX_RECORDS = 500
 _SHORTEST_PAUSE_SECONDS = 0.05
@@ -79,7 +80,9 @@ class PartitionEngine:
     async def take_over(self) -> Handler:
         """The steps in the order of the design, "Taking a partition over (the engine)"."""
         self.log.pause()
+        fail_point("engine.take-over-before-fence")
         await self.log.fence()
+        fail_point("engine.take-over-after-fence")
         positions = await self.log.committed()
         snapshot = await self.snapshots.engine_snapshot(self.partition)
         state = state_of(snapshot)
@@ -88,6 +91,7 @@ class PartitionEngine:
             for value in values:
                 evolve(state, decode_event(value))
             replayed += len(values)
+        fail_point("engine.take-over-after-replay")
         self.log.resume(positions)
         _log.info(
             "took the partition over",

@@ -11,6 +11,7 @@ from services.notifier.outbox import Delivery, Failed, Outbox
 from services.notifier.retrying import retry_after_seconds
 from services.notifier.sending import Answer, Webhooks
 from services.runtime.clock import Clock
+from services.runtime.fail_points import fail_point
 
 _LOOK_SECONDS = 1.0
 """How long at most until it is noticed what another process put into the outbox or revived."""
@@ -112,7 +113,9 @@ class Deliverer:
         self._wake.set()
 
     async def _deliver(self, receiver: str, delivery: Delivery) -> None:
+        fail_point("notifier.before-delivery")
         answer = await self.webhooks.send(delivery)
+        fail_point("notifier.after-delivery")
         if answer.error is None:
             self._failing.discard(receiver)
             self._taken.append(delivery.id)
@@ -137,6 +140,7 @@ class Deliverer:
     async def _settle(self) -> None:
         taken, failed = list(self._taken), list(self._failed)
         if taken or failed:
+            fail_point("notifier.before-settle")
             await self.outbox.settle(taken, failed)
         # only now, so that a stop in between settles them again
         del self._taken[: len(taken)], self._failed[: len(failed)]

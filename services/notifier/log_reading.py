@@ -14,6 +14,7 @@ from events.errors import DecodeError
 from services.notifier.intake import Intake, PlaceLostError
 from services.notifier.metrics import NotifierMetrics
 from services.runtime.clock import Clock
+from services.runtime.fail_points import fail_point
 
 _POLL_MS = 200
 _MOST_RECORDS = 1_000
@@ -83,12 +84,14 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
     async def _take_in(self, tp: TopicPartition, first_offset: int, records: list[ConsumerRecord], epoch: int) -> None:
         events = [event for record in records if record.offset >= first_offset and (event := self._read(record)) is not None]
         next_offset = max(first_offset, records[-1].offset + 1)
+        fail_point("notifier.before-intake")
         try:
             told = await self.intake.take_in(tp.partition, first_offset, next_offset, events, self.clock.now())
         except PlaceLostError:
             _log.info("a place is taken up anew", extra={"action": "place", "partition": tp.partition})
             self._places.pop(tp, None)
             return
+        fail_point("notifier.after-intake")
         if epoch == self._epoch:
             self._places[tp] = next_offset
         for message in told:

@@ -16,6 +16,7 @@ from services.projector.delivery import BatchTransport
 from services.projector.folding import Folding
 from services.projector.metrics import ProjectorMetrics
 from services.projector.progress import FoldProgress
+from services.runtime.fail_points import fail_point
 from services.runtime.settings import Settings
 
 _BUFFERED_BATCHES = 4
@@ -104,6 +105,7 @@ class ProjectorApp(faust.App):  # type: ignore[misc]
                 self._fail(error)
                 raise
             if done:
+                fail_point("projector.before-ack")
                 event.ack()
 
     def _fail(self, error: BaseException) -> None:

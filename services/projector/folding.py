@@ -8,6 +8,7 @@ from events.errors import DecodeError
 from projections.errors import FoldError, UnknownEventError
 from projections.reading import read_events
 from projections.store.port import Applied, Fenced, ProjectionStore
+from services.runtime.fail_points import fail_point
 
 FOLD_VERSION = 3
 """Goes up whenever the same log would fold into other rows; the read model then has to be rebuilt."""
@@ -42,7 +43,9 @@ class Folding:
             return Broken(self.broken[partition])
         try:
             records = read_events(values)
+            fail_point("projector.before-commit")
             outcome = await self.store.apply(partition, start_offset, next_offset, records)
+            fail_point("projector.after-commit")
         except (DecodeError, UnknownEventError, FoldError, *_WRONG_SHAPE) as error:
             reason = f"offsets {start_offset} to {next_offset - 1}: {type(error).__name__}: {error}"
             self.broken[partition] = reason

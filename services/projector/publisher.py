@@ -15,6 +15,7 @@ from projections.campaign_state.summary import summary
 from projections.store.outbox import Outbox, Unpublished
 from services.projector.metrics import ProjectorMetrics
 from services.runtime.clock import Clock
+from services.runtime.fail_points import fail_point
 from services.runtime.letting_go import let_go
 from services.runtime.settings import Settings
 
@@ -87,7 +88,10 @@ class StatePublisher:
         if not entries:
             return
         try:
-            await self._send(await self._producer(partition), partition, entries)
+            producer = await self._producer(partition)
+            fail_point("projector.before-publish")
+            await self._send(producer, partition, entries)
+            fail_point("projector.after-publish")
         except (KafkaError, OSError) as error:
             # a fence too: the broker also fences a producer whose transaction it timed out, with no other owner about
             _log.warning("publishing failed, trying again: %s", error, extra={"action": "publish", "partition": partition})

@@ -1,8 +1,10 @@
 """Owns time as an argument: services take a `Clock`, so that a test can move it."""
 
 import asyncio
+import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 
@@ -19,11 +21,20 @@ class Clock(Protocol):
         """Return once this many seconds have passed on this clock."""
 
 
+OFFSET_VARIABLE = "RINGFOLD_CLOCK_OFFSET_FILE"
+
+
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock. Only for tests: the wall clock is moved by the seconds in the file that RINGFOLD_CLOCK_OFFSET_FILE names."""
+
+    def __init__(self) -> None:
+        named = os.environ.get(OFFSET_VARIABLE)
+        self._offset_file = Path(named) if named else None
 
     def now(self) -> datetime:
         now = datetime.now(UTC)
+        if self._offset_file is not None:
+            now += timedelta(seconds=float(self._offset_file.read_text()))
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def monotonic(self) -> float:

@@ -32,8 +32,8 @@ def make_consumer(settings: Settings, *topics: str, group_id: str | None = None,
         "partition_assignment_strategy": (RangePartitionAssignor,),
         "fetch_max_wait_ms": 50,
         "max_partition_fetch_bytes": 2 * MAX_EVENT_BYTES,
-        "session_timeout_ms": 10_000,
-        "heartbeat_interval_ms": 1_000,
+        "session_timeout_ms": int(settings.kafka_session_seconds * 1_000),
+        "heartbeat_interval_ms": int(settings.kafka_session_seconds * 100),
         "rebalance_timeout_ms": 20_000,
     }
     return AIOKafkaConsumer(*topics, **(options | overrides))

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from services.runtime.errors import StartupError
+from services.runtime.fail_points import VARIABLE, arm_fail_points
 from services.runtime.logging import configure_logging
 from services.runtime.settings import Settings
 
@@ -26,6 +28,7 @@ def run_service(settings_type: type[AnySettings], main: Main[AnySettings]) -> No
     try:
         settings = settings_type.load()
         configure_logging(settings.log_level)
+        arm_fail_points(os.environ.get(VARIABLE, ""))
         asyncio.run(_main(settings, main))
     except StartupError as error:
         print(str(error), file=sys.stderr)  # noqa: T201 - the one line that a person at the terminal reads

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_session_seconds: Annotated[float, Field(ge=1, le=300)] = 10
+    """After how long without a word a process of a group is taken for dead and its partitions go to others."""
     topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 6
     topic_replication_factor: Annotated[int, Field(ge=1, le=7)] = 1
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = ""

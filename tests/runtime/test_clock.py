@@ -1,8 +1,11 @@
 """The clock that tests move: sleepers wake in their order, and only when time has come."""
 
 import asyncio
+from pathlib import Path
 
-from services.runtime.clock import SystemClock
+import pytest
+
+from services.runtime.clock import OFFSET_VARIABLE, SystemClock
 from tests.support.clock import ManualClock
 
 
@@ -33,3 +36,14 @@ def test_the_machines_clock_is_utc_to_the_millisecond() -> None:
     now = SystemClock().now()
     assert now.utcoffset() is not None
     assert now.microsecond % 1000 == 0
+
+
+def test_a_test_may_move_the_machines_clock_by_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offset = tmp_path / "offset"
+    offset.write_text("0")
+    monkeypatch.setenv(OFFSET_VARIABLE, str(offset))
+    moved = SystemClock()
+    monkeypatch.delenv(OFFSET_VARIABLE)
+    plain = SystemClock()
+    offset.write_text("3600")
+    assert 3_590 < (moved.now() - plain.now()).total_seconds() < 3_610
