@@ -1,9 +1,11 @@
 """Owns what the API asks of the read model, and its adapter in SQL; a database that is away is one error."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
+import asyncpg
 import orjson
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from projections.campaign_progress.rows import CampaignRow
 from projections.queries.calls import read_call, read_calls_from, read_contacts_page, read_newest_calls
-from projections.queries.campaigns import read_campaign, read_campaigns_page
-from projections.queries.views import CallDetail, CallView, CampaignsQuery, ContactOrder, Page, Rejection
+from projections.queries.campaigns import read_campaign, read_campaigns_page, read_version, select_offsets
+from projections.queries.postgres_reads import PostgresReads
+from projections.queries.sqlite_reads import SqliteReads
+from projections.queries.views import CallDetail, CallView, CampaignsQuery, CampaignVersion, ContactOrder, Page, Rejection
 from projections.store.engine import reading
-from projections.store.tables import handled_commands, offsets
+from projections.store.tables import handled_commands
 
 
 class ReadModelAwayError(Exception):
@@ -27,6 +31,9 @@ class CallsReplacedError(Exception):
 
 class ReadModel(Protocol):
     """Rows as of one moment for each call of a method; each raises `ReadModelAwayError`."""
+
+    async def version(self, org_id: str, campaign_id: str) -> CampaignVersion | None:
+        """Of the campaign that `campaign` would give, for much less than that."""
 
     async def campaign(self, org_id: str, campaign_id: str, *, deleted: bool = False) -> CampaignRow | None:
         """The org's campaign, once its contacts were complete; a deleted one only where `deleted` asks for it."""
@@ -61,12 +68,43 @@ class ReadModel(Protocol):
 
 
 class SqlReadModel:
-    """A `ReadModel` over the tables that the projector writes; every read is one short transaction."""
+    """A `ReadModel` over the tables that the projector writes; every read is one short transaction. Who uses it must `close` it.
+
+    What nearly every request asks goes the short way: on SQLite in this thread, on PostgreSQL several questions in one. On
+    SQLite the long way is left for a file that is locked or away.
+    """
 
     def __init__(self, database: AsyncEngine) -> None:
         self._database = database
+        is_sqlite = database.dialect.name == "sqlite"
+        self._sqlite = SqliteReads(database.url.database or "") if is_sqlite else None
+        self._postgres = None if is_sqlite else PostgresReads(database)
+
+    async def close(self) -> None:
+        """Let go of the connections; `database` stays open."""
+        if self._sqlite is not None:
+            self._sqlite.close()
+        if self._postgres is not None:
+            await self._postgres.close()
+
+    async def version(self, org_id: str, campaign_id: str) -> CampaignVersion | None:
+        if self._sqlite is not None:
+            try:
+                return self._sqlite.version(org_id, campaign_id)
+            except sqlite3.Error:
+                self._sqlite.close()
+        if self._postgres is not None:
+            with _database_faults():
+                return await self._postgres.version(org_id, campaign_id)
+        async with self._reading() as connection:
+            return await read_version(connection, org_id, campaign_id)
 
     async def campaign(self, org_id: str, campaign_id: str, *, deleted: bool = False) -> CampaignRow | None:
+        if self._sqlite is not None:
+            try:
+                return self._sqlite.campaign(org_id, campaign_id, deleted)
+            except sqlite3.Error:
+                self._sqlite.close()
         async with self._reading() as connection:
             return await read_campaign(connection, org_id, campaign_id, deleted)
 
@@ -105,9 +143,13 @@ class SqlReadModel:
             return await read_contacts_page(connection, org_id, campaign_id, statuses, order, page, limit)
 
     async def next_offsets(self) -> dict[int, int]:
+        if self._sqlite is not None:
+            try:
+                return self._sqlite.next_offsets()
+            except sqlite3.Error:
+                self._sqlite.close()
         async with self._reading() as connection:
-            rows = await connection.execute(select(offsets.c.partition, offsets.c.next_offset))
-            return {row.partition: row.next_offset for row in rows}
+            return {row.partition: row.next_offset for row in await connection.execute(select_offsets())}
 
     async def rejection(self, org_id: str, command_id: str) -> Rejection | None:
         table = handled_commands.c
@@ -128,5 +170,5 @@ class SqlReadModel:
 def _database_faults() -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise ReadModelAwayError("the read model's database does not answer") from error

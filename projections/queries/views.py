@@ -12,6 +12,13 @@ CampaignOrder = Literal["createdAt", "duration", "cost"]
 ContactOrder = Literal["position", "status"]
 
 
+class CampaignVersion(NamedTuple):
+    """Which state of a campaign it is: equal ones are of equal rows. The generation tells apart what was folded anew."""
+
+    generation: str | None
+    version: int
+
+
 class CallView(NamedTuple):
     """One call of a campaign; `customer` and `analysis` are JSON text, instants `iso` text."""
 

@@ -12,7 +12,8 @@ from projections.store.tables import LIVE, Tables, meta, outbox, tables_named
 from projections.store.writer import Writer
 
 _PREFIX = "rebuild_"
-_GENERATION = "generation"
+GENERATION = "generation"
+"""The name in `meta` under which stands how often the tables were replaced; absent before the first time."""
 _DEADLOCK = "40P01"
 
 
@@ -22,7 +23,7 @@ async def fresh_tables(writer: Writer) -> Tables:
 
 
 def _fresh_tables(connection: Connection) -> Tables:
-    stored = connection.execute(select(meta.c.value).where(meta.c.name == _GENERATION)).scalar()
+    stored = connection.execute(select(meta.c.value).where(meta.c.name == GENERATION)).scalar()
     tables = tables_named(_PREFIX, int(stored or 0) + 1)
     tables.metadata.drop_all(connection)
     return tables
@@ -53,11 +54,11 @@ def _swap_in(connection: Connection, fresh: Tables, identity: Mapping[str, str])
     if is_same_log and _is_behind(connection, fresh):
         return False
     _publish_differences(connection, fresh)
-    generation = int(stored.get(_GENERATION, 0)) + 1
+    generation = int(stored.get(GENERATION, 0)) + 1
     for live, new in zip(LIVE.all, fresh.all, strict=True):
         connection.execute(text(f'DROP TABLE "{live.name}"'))
         connection.execute(text(f'ALTER TABLE "{new.name}" RENAME TO "{live.name}"'))
-    upsert(meta, connection.dialect).run(connection, list({**identity, _GENERATION: str(generation)}.items()))
+    upsert(meta, connection.dialect).run(connection, list({**identity, GENERATION: str(generation)}.items()))
     return True
 
 

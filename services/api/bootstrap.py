@@ -23,6 +23,7 @@ from services.api.event_log import KafkaEventLog
 from services.api.expectations import Expectations
 from services.api.freshness import Freshness
 from services.api.keys import KeyStore
+from services.api.known_answers import KnownAnswers
 from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
 from services.api.own_store import metadata
@@ -124,6 +125,7 @@ class Api:
                 settings.data_dir / "uploads", settings.api_max_upload_bytes, settings.api_upload_seconds, settings.api_max_uploads
             ),
             read_model=read_model,
+            known_answers=KnownAnswers(settings.api_answer_cache_bytes),
             writer=writer,
             repeats=Repeats(database, clock, _draw_id, settings.duplicate_window_seconds),
             command_log=command_log,
@@ -139,9 +141,11 @@ class Api:
     @asynccontextmanager
     async def _read_model(self) -> AsyncIterator[SqlReadModel]:
         database = open_database(self.settings.read_model_url())
+        read_model = SqlReadModel(database)
         try:
-            yield SqlReadModel(database)
+            yield read_model
         finally:
+            await read_model.close()
             await database.dispose()
 
     @asynccontextmanager

@@ -1,36 +1,53 @@
 """Owns GET of campaigns and of V2's contacts."""
 
+import orjson
 from aiohttp import web
 
 from events.ids import is_uuid
 from projections.campaign_progress.rows import CampaignRow
-from projections.queries.views import Page
-from services.api.answered_writes import no_campaign
+from projections.queries.views import CampaignVersion, Page
+from services.api.answered_writes import campaign_id_in, no_campaign
 from services.api.answers import campaign_summary, contact, listed_campaign, page_of
 from services.api.campaign_stream import PAGE, calls_of, campaign_chunks
 from services.api.context import ORG, context_of
 from services.api.generations import Generation
+from services.api.known_answers import Question
 from services.api.query_parameters import Parameters, campaigns_query, contacts_query
 from services.api.responding import json_response, unless_known, write_chunks
 
 
 async def get_campaign(generation: Generation, request: web.Request) -> web.StreamResponse:
-    context = context_of(request)
-    parameters = Parameters(request.query)
-    counters = parameters.flag("includeCounters") if generation.summarises else False
-    parameters.check()
-    campaign_id = request.match_info["id"]
-    if not is_uuid(campaign_id):
-        raise no_campaign(campaign_id)
-    if generation.summarises:
-        row = await context.read_model.campaign(request[ORG], campaign_id)
-        if row is None:
-            raise no_campaign(campaign_id)
-        return unless_known(request, campaign_summary(row, counters))
+    return await (get_summary(request) if generation.summarises else get_whole_campaign(request))
+
+
+async def get_whole_campaign(request: web.Request) -> web.StreamResponse:
+    context, campaign_id = context_of(request), campaign_id_in(request)
     found = await context.read_model.campaign_and_calls(request[ORG], campaign_id, PAGE)
     if found is None:
         raise no_campaign(campaign_id)
     return await write_chunks(request, campaign_chunks(found[0], calls_of(*found, context.read_model), context.calls_as_strings))
+
+
+async def get_summary(request: web.Request) -> web.StreamResponse:
+    """From the bytes that were answered last, where the campaign's version says that they are of the campaign as it is now."""
+    context, counters = context_of(request), False
+    if request.query_string:
+        parameters = Parameters(request.query)
+        counters = parameters.flag("includeCounters")
+        parameters.check()
+    question = Question(request[ORG], campaign_id_in(request), counters)
+    version = await context.read_model.version(question.org_id, question.campaign_id)
+    if version is None:
+        raise no_campaign(question.campaign_id)
+    answer = context.known_answers.of(question, version)
+    if answer is None:
+        row = await context.read_model.campaign(question.org_id, question.campaign_id)
+        if row is None:
+            raise no_campaign(question.campaign_id)
+        # the row may be newer than what was asked first, but not of an older generation
+        version = CampaignVersion(version.generation, row.version)
+        answer = context.known_answers.keep(question, version, orjson.dumps(campaign_summary(row, counters)))
+    return unless_known(request, answer.body, answer.etag)
 
 
 async def list_campaigns(generation: Generation, request: web.Request) -> web.StreamResponse:

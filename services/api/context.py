@@ -9,6 +9,7 @@ from projections.queries.read_model import ReadModel
 from services.api.auth import Authenticator
 from services.api.bodies import BodyReader
 from services.api.command_log import CommandLog
+from services.api.known_answers import KnownAnswers
 from services.api.metrics import ApiMetrics
 from services.api.rate_limits import RateLimits
 from services.api.repeats import Repeats
@@ -29,6 +30,7 @@ class ApiContext:
     bodies: BodyReader
     uploads: Uploads
     read_model: ReadModel
+    known_answers: KnownAnswers
     writer: Writer
     repeats: Repeats
     command_log: CommandLog

@@ -26,6 +26,7 @@ from services.api.context import ApiContext
 from services.api.expectations import Expectations
 from services.api.freshness import Freshness
 from services.api.keys import KeyStore
+from services.api.known_answers import KnownAnswers
 from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
 from services.api.own_store import metadata
@@ -190,6 +191,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         bodies=BodyReader(2),
         uploads=Uploads(directory / "uploads", options.get("max_upload_bytes", 10_000_000), 10.0, 2),
         read_model=read_model,
+        known_answers=KnownAnswers(options.get("answer_cache_bytes", 1_000_000)),
         writer=writer,
         repeats=Repeats(own_database, clock, draw_id, options.get("window_seconds", 0.0)),
         command_log=log,
@@ -205,5 +207,6 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         service = Service(client, log, context, keys, clock, {})
         service.headers = await service.key_of("org-1")
         yield service
+    await read_model.close()
     await read_database.dispose()
     await own_database.dispose()
