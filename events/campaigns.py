@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from events.contacts import Customer, DialPlanEntry, broken
+from events.contacts import Contact, Customer, DialPlanEntry, broken
 from events.instants import Instant
 from events.wire import NonEmpty, Opaque, WholeNumber, Wire
 
@@ -103,7 +103,7 @@ class CampaignSpec(Wire):
 class CampaignDraft(CampaignSpec):
     """A whole campaign as `POST /campaign` takes it: the spec and its contacts."""
 
-    customers: Annotated[list[Customer], Field(min_length=1)] | None = None
+    customers: Annotated[list[Contact], Field(min_length=1)] | None = None
     dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
@@ -134,13 +134,13 @@ class CampaignCopy(CampaignSpec):
     """V2's create from another campaign: what is absent is copied, `customers` too; what is given wins, overrides key by key."""
 
     duplicate_from_campaign_id: NonEmpty
-    customers: Annotated[list[Customer], Field(min_length=1)] | None = None
+    customers: Annotated[list[Contact], Field(min_length=1)] | None = None
 
 
 class AddedContacts(Wire):
     """Contacts for a campaign that has its own already."""
 
-    customers: Annotated[list[Customer], Field(min_length=1, max_length=MAX_CONTACTS_PER_REQUEST)]
+    customers: Annotated[list[Contact], Field(min_length=1, max_length=MAX_CONTACTS_PER_REQUEST)]
 
 
 class CampaignEdit(Wire):

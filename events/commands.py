@@ -12,7 +12,7 @@ from events.campaigns import (
     count_contacts,
     count_rules,
 )
-from events.contacts import Customer, DialPlanEntry, broken
+from events.contacts import Contact, DialPlanEntry, broken
 from events.instants import Instant
 from events.wire import Attempt, EndedReason, Identifier, Opaque, WholeNumber, Wire
 
@@ -39,7 +39,7 @@ class CreateCampaign(CampaignSpec, CommandData):
 
     type_name = "CreateCampaign.v1"
 
-    customers: Annotated[list[Customer], Field(min_length=1)] | None = None
+    customers: Annotated[list[Contact], Field(min_length=1)] | None = None
     dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
     parts: Annotated[WholeNumber, Field(ge=0, le=MAX_PARTS)] = 0
     has_dial_plan: bool = False
@@ -71,7 +71,7 @@ class AddContacts(CommandData):
     type_name = "AddContacts.v1"
 
     part: Annotated[WholeNumber, Field(ge=0, le=MAX_PARTS)] | None = None
-    customers: Annotated[list[Customer], Field(min_length=1)] | None = None
+    customers: Annotated[list[Contact], Field(min_length=1)] | None = None
     dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
     first_entry: Annotated[WholeNumber, Field(ge=0, le=MAX_ENTRIES)] = 0
 

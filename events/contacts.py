@@ -4,16 +4,20 @@ import re
 from typing import Annotated, Any
 
 import orjson
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from events.wire import VARIABLE_VALUES, NonEmpty, Opaque, Wire
+from events.wire import VARIABLE_VALUES, NonEmpty, Opaque, Wire, made
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _DIALABLE = re.compile(r"\+?[a-zA-Z0-9]+")
 MAX_VARIABLE_CHARACTERS = 100_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED = 6
+"""A character is written as at most so many, `\\u0000`; so many stand beside each variable."""
 
-Short = Annotated[str, StringConstraints(max_length=40)]
+MAX_SHORT = 40
+Short = Annotated[str, StringConstraints(max_length=MAX_SHORT)]
 
 
 def broken(messages: list[str]) -> PydanticCustomError:
@@ -53,6 +57,63 @@ class Customer(Wire):
             raise broken(messages)
         return self
 
+    def to_wire(self) -> dict[str, Any]:
+        values = self.__dict__
+        return {alias: value for name, alias in _WIRE_NAMES if (value := values[name]) is not None}
+
+
+_WIRE_NAMES = [(name, str(field.alias)) for name, field in Customer.model_fields.items()]
+_ABSENT: dict[str, Any] = dict.fromkeys(Customer.model_fields)
+_OVERRIDES = "assistantOverrides"
+
+
+def plain_customer(given: Any) -> Customer | None:
+    """The customer, where it is one of the kind that almost all are: an E.164 number, maybe a name, maybe variables that are text.
+
+    `None` says only that the model has to judge. An upload may hold a million, and the model's judgement costs ten times as much.
+    """
+    if type(given) is not dict:
+        return None
+    number, name, overrides = given.get("number"), given.get("name"), given.get(_OVERRIDES)
+    if type(number) is not str or _E164.fullmatch(number) is None:
+        return None
+    fields, names = _ABSENT.copy(), {"number"}
+    fields["number"] = number
+    if name is not None:
+        if type(name) is not str or len(name) > MAX_SHORT or not _is_text(name):
+            return None
+        fields["name"] = name
+        names.add("name")
+    if overrides is not None:
+        if type(overrides) is not dict or len(overrides) != 1 or not _are_plain(overrides.get(VARIABLE_VALUES)):
+            return None
+        fields["assistant_overrides"] = overrides
+        names.add("assistant_overrides")
+    return made(Customer, fields, names) if len(names) == len(given) else None
+
+
+def _are_plain(variables: Any) -> bool:
+    if type(variables) is not dict:
+        return False
+    try:
+        text = "".join(variables) + "".join(variables.values())
+    except TypeError:
+        return False
+    return (len(text) + len(variables)) * _ESCAPED < MAX_VARIABLE_CHARACTERS and _is_text(text)
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or _SURROGATE.search(value) is None
+
+
+def _judged(given: Any, judge: ValidatorFunctionWrapHandler) -> Customer:
+    customer: Customer = plain_customer(given) or judge(given)
+    return customer
+
+
+Contact = Annotated[Customer, WrapValidator(_judged)]
+"""A customer as one of many."""
+
 
 def _variable_rules(field: str, overrides: dict[str, Any]) -> list[str]:
     values = overrides.get(VARIABLE_VALUES)
@@ -76,4 +137,4 @@ class DialPlanEntry(Wire):
     """The customers that are called from one phone number."""
 
     phone_number_id: NonEmpty
-    customers: Annotated[list[Customer], Field(min_length=1)]
+    customers: Annotated[list[Contact], Field(min_length=1)]

@@ -3,7 +3,7 @@
 The docstring of each says when the fact is recorded. All follow a decision of the engine.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -50,6 +50,16 @@ class CallScheduled(Fact):
     phone_number_id: NonEmpty | None = None
     entry: Annotated[WholeNumber, Field(ge=0)] | None = None
     part: Annotated[WholeNumber, Field(ge=0)] | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        wire: dict[str, Any] = {"position": self.position, "customer": self.customer.to_wire()}
+        if self.phone_number_id is not None:
+            wire["phoneNumberId"] = self.phone_number_id
+        if self.entry is not None:
+            wire["entry"] = self.entry
+        if self.part is not None:
+            wire["part"] = self.part
+        return wire
 
 
 class ContactsCompleted(Fact):

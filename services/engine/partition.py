@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from events.codec import decode_event
 from services.engine.decider.evolve import FoldError, evolve
 from services.engine.decider.policy import Policy
 from services.engine.handling import Handler
 from services.engine.observer import Observer
 from services.engine.ports import FencedError, PartitionLog, Snapshots
+from services.engine.replaying import replayed
 from services.engine.restore import state_of
 from services.runtime.clock import Clock
 from services.runtime.fail_points import fail_point
@@ -86,16 +86,16 @@ class PartitionEngine:
         positions = await self.log.committed()
         snapshot = await self.snapshots.engine_snapshot(self.partition)
         state = state_of(snapshot)
-        replayed = 0
+        count = 0
         async for values in self.log.replay(snapshot.next_offset):
             for value in values:
-                evolve(state, decode_event(value))
-            replayed += len(values)
+                evolve(state, replayed(value))
+            count += len(values)
         fail_point("engine.take-over-after-replay")
         self.log.resume(positions)
         _log.info(
             "took the partition over",
-            extra={"action": "take-over", "partition": self.partition, "snapshot": snapshot.next_offset, "replayed": replayed},
+            extra={"action": "take-over", "partition": self.partition, "snapshot": snapshot.next_offset, "replayed": count},
         )
         nonce, counter = self.nonce(), itertools.count()
         return Handler(state, self.policy, self.log.owns, lambda: f"{nonce}-{next(counter)}")

@@ -8,6 +8,7 @@ from events.campaigns import DEFAULT_MAX_CONCURRENCY
 from events.contacts import Customer, DialPlanEntry
 from events.envelope import Command, Event
 from events.ids import call_id_of, campaign_id_of
+from events.wire import made
 from services.engine.decider.outcomes import fact, incomplete, not_found, nothing_to_change, rejected, repeated
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import CampaignState, PartitionState
@@ -105,16 +106,18 @@ def contacts(
 ) -> list[Event]:
     """`CallScheduled` for each contact, positions counted on from `first_position`, dial-plan entries from `first_entry`."""
     return [
-        fact(
-            command,
-            now,
-            # the command was validated, so that its contacts need not be once more
-            facts.CallScheduled.model_construct(position=position, customer=customer, phone_number_id=number, entry=entry, part=part),
-            campaign_id,
-            call_id_of(campaign_id, position),
-        )
-        for position, (customer, number, entry) in enumerate(_in_order(customers, dial_plan, first_entry), first_position)
+        Event(command.org_id, now, _scheduled(position, *contact, part), campaign_id, call_id_of(campaign_id, position), command.id)
+        for position, contact in enumerate(_in_order(customers, dial_plan, first_entry), first_position)
     ]
+
+
+_SCHEDULED = set(facts.CallScheduled.model_fields)
+
+
+def _scheduled(position: int, customer: Customer, number: str | None, entry: int | None, part: int | None) -> facts.CallScheduled:
+    # the command was validated, so that its contacts need not be once more
+    values = {"position": position, "customer": customer, "phone_number_id": number, "entry": entry, "part": part}
+    return made(facts.CallScheduled, values, _SCHEDULED)
 
 
 def _in_order(
