@@ -27,7 +27,7 @@ demo: setup ## run a campaign of 200 customers and watch it end
 	@exec $(BIN)/python -m infra.stack demo
 
 bench: setup ## measure Ringfold beside its rivals, in ten minutes; SHORT=1: a look at it, in two
-	@exec $(BIN)/python -m tests.bench $(if $(filter 1,$(SHORT)),--short)
+	@exec $(BIN)/python -W 'ignore:XDG_RUNTIME_DIR is not set' -m tests.bench $(if $(filter 1,$(SHORT)),--short)
 
 test: lint types tests ## lint, types and all tests
 

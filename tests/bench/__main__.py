@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 import tempfile
@@ -9,16 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench import report
-from tests.bench.environment import BenchEnvironment
+from tests.bench.environment import RESULTS, BenchEnvironment
 from tests.bench.machine import this_machine
 from tests.bench.sections import Section, all_sections, run_sections
 from tests.support.kafka import running_broker
 
-RESULTS = Path(".data/bench")
-
 
 def main() -> int:
     arguments = _arguments()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it complains while topics and groups come into being
     sections = [section for section in all_sections() if arguments.only in (None, section.name)]
     RESULTS.mkdir(parents=True, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="run-", dir=RESULTS)).resolve()

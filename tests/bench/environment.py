@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+RESULTS = Path(".data/bench")
+"""Reports, and what is worth keeping from one run to the next."""
 _PROC = Path("/proc")
 _KIB = 1024
 

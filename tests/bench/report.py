@@ -18,6 +18,14 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
+class SectionFailedError(Exception):
+    """What was measured does not count, such as a result that is wrong; `tables` are shown all the same."""
+
+    def __init__(self, reason: str, tables: list[Table]) -> None:
+        super().__init__(reason)
+        self.tables = tables
+
+
 @dataclass(frozen=True)
 class SectionReport:
     """What one section found; `failure` says why it did not come to its end."""

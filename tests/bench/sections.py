@@ -7,19 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from tests.bench.environment import BenchEnvironment
-from tests.bench.report import SectionReport, Table
+from tests.bench.folding.section import run_fold_section
+from tests.bench.report import SectionFailedError, SectionReport, Table
 
 _GRACE = 2.0
 """A section stops by itself within its share of the time; one that took so many times its share is stopped, and has failed."""
-
-
-class SectionFailedError(Exception):
-    """What was measured does not count, such as a result that is wrong; `tables` are shown all the same."""
-
-    def __init__(self, reason: str, tables: list[Table]) -> None:
-        super().__init__(reason)
-        self.tables = tables
-
 
 Run = Callable[[BenchEnvironment], Awaitable[list[Table]]]
 
@@ -35,8 +27,8 @@ class Section:
 
 
 def all_sections() -> list[Section]:
-    """A new section adds its line here: fold 330 s and 55 s, reads 90 s and 20 s, writes 150 s and 35 s."""
-    return []
+    """In the order in which they run; a short run is to take less than two minutes, a full one less than ten."""
+    return [Section("fold", run_fold_section, 330, 55)]
 
 
 async def run_sections(sections: Iterable[Section], environment: BenchEnvironment) -> AsyncIterator[SectionReport]:

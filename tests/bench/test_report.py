@@ -8,8 +8,8 @@ import pytest
 
 from tests.bench.environment import BenchEnvironment
 from tests.bench.machine import Machine
-from tests.bench.report import Report, SectionReport, Table, as_markdown, as_text, section_as_text, write
-from tests.bench.sections import Section, SectionFailedError, run_sections
+from tests.bench.report import Report, SectionFailedError, SectionReport, Table, as_markdown, as_text, section_as_text, write
+from tests.bench.sections import Section, run_sections
 
 TABLE = Table("Speed", ("who", "events/s"), [("ours", "1,234"), ("another", "7")], ["a note"])
 
