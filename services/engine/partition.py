@@ -42,6 +42,7 @@ class PartitionEngine:
     policy: Policy
     nonce: Callable[[], str]
     observer: Observer
+    longest_wait_seconds: float = _LONGEST_WAIT_SECONDS
 
     async def run(self) -> None:
         """Until cancelled. An error in a transaction throws the state away and takes the partition over anew.
@@ -64,7 +65,7 @@ class PartitionEngine:
                     self.observer.ready(self.partition, False)
                 worked = self.clock.monotonic() - began > _LONGEST_PAUSE_SECONDS
                 pause_seconds = _SHORTEST_PAUSE_SECONDS if worked else min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
-                await asyncio.sleep(pause_seconds)
+                await self.clock.sleep(pause_seconds)
         finally:
             self.observer.ready(self.partition, False)
             await self.log.close()
@@ -114,5 +115,5 @@ class PartitionEngine:
 
     def _wait_seconds(self, due_at: datetime | None) -> float:
         if due_at is None:
-            return _LONGEST_WAIT_SECONDS
-        return min(max((due_at - self.clock.now()).total_seconds(), 0.001), _LONGEST_WAIT_SECONDS)
+            return self.longest_wait_seconds
+        return min(max((due_at - self.clock.now()).total_seconds(), 0.001), self.longest_wait_seconds)

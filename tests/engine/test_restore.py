@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 
+from events import commands
 from events.codec import encode_event, read_event
 from events.envelope import Event
 from projections.store.engine import open_database
@@ -14,7 +15,7 @@ from projections.store.sql_store import SqlProjectionStore
 from services.engine.decider.evolve import evolve
 from services.engine.decider.state import PartitionState
 from services.engine.restore import state_of
-from tests.engine.given import through_the_log
+from tests.engine.given import World, names, through_the_log
 from tests.engine.test_properties import STEPS, play
 
 
@@ -51,3 +52,11 @@ def test_a_snapshot_and_the_rest_of_the_log_give_the_state_of_the_whole_log(step
         assert dict(state.awaited) == dict(whole.awaited)
         assert state.last_event_at == whole.last_event_at
         assert set(state.live_deadlines()) == set(whole.live_deadlines())
+
+
+async def test_an_org_of_which_nothing_is_open_goes_on_after_a_take_over() -> None:
+    before = World()
+    campaign_id = before.create(1)
+    before.run_out(campaign_id)
+    after = World(state=await restored(before.log, len(before.log)), now=before.now)
+    assert names(after.do(commands.ArchiveCampaign(), campaign_id, id="late")) == ["CampaignArchived"]

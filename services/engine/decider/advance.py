@@ -35,7 +35,7 @@ def advance(state: PartitionState, now: datetime, policy: Policy, limit: int) ->
         # an org with more to do is stirred again by its own events, behind the others
         org_id = next(iter(state.stirred))
         del state.stirred[org_id]
-        _record(state, _org_step(state.orgs[org_id], now, policy, limit - len(events)), events)
+        _record(state, _org_step(state.org(org_id), now, policy, limit - len(events)), events)
     return events
 
 
