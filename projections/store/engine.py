@@ -1,5 +1,6 @@
 """Owns how the read model's database is opened, and how its transactions begin."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,9 @@ from sqlalchemy.pool import StaticPool
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a write on SQLite waits for another process's write."""
+
+_CHECKPOINT_PAGES = 16_384
+"""64 MiB of the WAL: a page that batch after batch changes is copied into the database once in a while, not each time."""
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _IMMEDIATE = "ringfold_immediate"
@@ -49,8 +53,16 @@ def open_sqlite_writer(database: AsyncEngine) -> Engine:
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False}
     engine = create_engine(url, connect_args=arguments, poolclass=StaticPool, execution_options={_IMMEDIATE: True}, hide_parameters=True)
     event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", _configure_sqlite_writer)
     event.listen(engine, "begin", _begin_sqlite)
+    # the driver looks for an adapter of each value but text and numbers, which for NULL takes longer than all else where none is found
+    sqlite3.register_adapter(type(None), {None: None}.get)
+    sqlite3.register_adapter(bool, int)
     return engine
+
+
+def _configure_sqlite_writer(connection: Any, record: Any) -> None:
+    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
 
 
 def _configure_sqlite(connection: Any, record: Any) -> None:

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Executable, Table, bindparam, delete, update
+from sqlalchemy import Connection, Delete, Dialect, Executable, Table, bindparam, delete, false, literal_column, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from projections.campaign_progress.fold import Progress
-from projections.campaign_progress.rows import CALL_STATE_COLUMNS, CallRow, ContactRow
+from projections.campaign_progress.rows import CALL_STATE_COLUMNS, ContactRow
 from projections.handled_commands.fold import HandledRow
 from projections.store.tables import Tables, outbox
 
 _KEY = "key_id"
+_state_of = attrgetter(*CALL_STATE_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class RowWriting:
         self._tables = tables
         calls = tables.calls
         self._new_call = _compile(_insert(dialect, calls), dialect, calls.columns.keys())
+        self._pending_call = _compile(_pending(_insert(dialect, calls)), dialect)
         changed = update(calls).where(calls.c.id == bindparam(_KEY)).values({c: bindparam(c) for c in CALL_STATE_COLUMNS})
         self._changed_call = _compile(changed, dialect)
         self._campaign = upsert(tables.campaigns, dialect)
@@ -47,20 +49,29 @@ class RowWriting:
         self._outbox = upsert(outbox, dialect)
         self._campaign_values = self._campaign.values_of()
         self._handled_values = self._handled.values_of()
-        self._contact_values, self._state_values = _split(self._new_call.parameters)
         self._change_values = attrgetter(*("id" if name == _KEY else name for name in self._changed_call.parameters))
 
     def write_progress(self, connection: Connection, progress: Progress) -> None:
         """Write what the batch changed; `progress` is settled."""
         for campaign_id, first_position in progress.dropped.items():
             connection.execute(self._drop(campaign_id, first_position))
-        contacts, calls = progress.contacts, progress.calls
-        new = [(*self._contact_values(contact), *self._state_values(calls[call_id])) for call_id, contact in contacts.items()]
-        self._new_call.run(connection, new)
+        self._write_new_calls(connection, progress)
+        contacts = progress.contacts
         changed = [self._change_values(call) for call_id, call in progress.changed.items() if call_id not in contacts]
         self._changed_call.run(connection, changed)
         rows = [self._campaign_values(campaign) for _, campaign in sorted(progress.changed_campaigns.items())]
         self._campaign.run(connection, rows)
+
+    def _write_new_calls(self, connection: Connection, progress: Progress) -> None:
+        pending, begun, calls = [], [], progress.calls
+        for call_id, contact in progress.contacts.items():
+            call = calls[call_id]
+            if call.status == "scheduled":
+                pending.append((*contact, call.updated_at))
+            else:
+                begun.append((*contact, *_state_of(call)))
+        self._pending_call.run(connection, pending)
+        self._new_call.run(connection, begun)
 
     def _drop(self, campaign_id: str, first_position: int) -> Delete:
         calls = self._tables.calls
@@ -76,10 +87,16 @@ class RowWriting:
         self._outbox.run(connection, [tuple(row[name] for name in self._outbox.parameters) for row in ordered])
 
 
-def _split(parameters: tuple[str, ...]) -> tuple[Callable[[ContactRow], Any], Callable[[CallRow], Any]]:
-    """What to take of the contact and what of the call, in the order of the table's columns: first the one, then the other."""
-    contact, state = parameters[: len(ContactRow._fields)], parameters[len(ContactRow._fields) :]
-    return attrgetter(*contact), attrgetter(*state)
+def _pending(insert: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
+    """Of a call that was only scheduled all but the contact and `updated_at` stands in the statement: most rows begin so."""
+    state = {
+        "status": literal_column("'scheduled'"),
+        "contact_status": literal_column("'contact.pending'"),
+        "attempt": literal_column("0"),
+        "placed": false(),
+        "outcome_unknown": false(),
+    }
+    return insert.values({name: bindparam(name) for name in (*ContactRow._fields, "updated_at")} | state)
 
 
 def _insert(dialect: Dialect, table: Table) -> postgresql.Insert | sqlite.Insert:

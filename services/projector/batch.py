@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import faust
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import TopicPartition
 
 
 class Batch(NamedTuple):
-    """Every committed record of the partition from `start` up to, not including, `next_offset`.
+    """The value of every committed record of the partition from `start` up to, not including, `next_offset`.
 
+    `last_offset` is that of the last one, which control records may follow.
     `epoch` names the seek that the reading began with; a batch of an earlier one than the partition's newest is void.
     """
 
@@ -17,7 +18,8 @@ class Batch(NamedTuple):
     epoch: int
     start: int
     next_offset: int
-    records: Sequence["ConsumerRecord[bytes | None, bytes | None]"]
+    last_offset: int
+    values: Sequence[bytes | None]
 
 
 class BatchSchema(faust.Schema):  # type: ignore[misc]

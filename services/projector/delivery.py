@@ -10,6 +10,7 @@ from typing import Any
 
 import faust.transport.drivers.aiokafka as driver
 from aiokafka.structs import TopicPartition
+from faust.types.tuples import ConsumerMessage
 
 from services.projector.batch import Batch
 from services.projector.consumer_thread import BatchConsumerThread, RebalanceListener
@@ -77,8 +78,20 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             await self._hand_over(batch, generation)
 
     async def _hand_over(self, batch: Batch, generation: int) -> None:
-        message = self._to_message(batch.partition, batch.records[-1])
-        message.key, message.value, message.generation_id = None, batch, generation
+        topic, number = batch.partition
+        message = ConsumerMessage(
+            topic=topic,
+            partition=number,
+            offset=batch.last_offset,
+            timestamp=0.0,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=batch,
+            checksum=None,
+            tp=batch.partition,
+            generation_id=generation,
+        )
         self._pending[batch.partition].append(message.offset)
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
 

@@ -54,8 +54,10 @@ class Places:
         for partition, records in (await fetching).items():
             place, now = before.get(partition), self._places.get(partition)
             if place is not None and now == place:
-                next_offset = max(await consumer.position(partition), records[-1].offset + 1)
-                batches[partition] = Batch(partition, place.epoch, place.offset, next_offset, records)
+                last_offset = records[-1].offset
+                next_offset = max(await consumer.position(partition), last_offset + 1)
+                values = [record.value for record in records]
+                batches[partition] = Batch(partition, place.epoch, place.offset, next_offset, last_offset, values)
                 self._places[partition] = _Place(place.epoch, next_offset)
             elif now is not None:
                 consumer.seek(partition, now.offset)

@@ -62,8 +62,7 @@ class FoldProgress:
             return False
         partition = batch.partition.partition
         with self.metrics.batch_seconds.time():
-            values = [record.value for record in batch.records]
-            outcome = await self.folding.fold(partition, batch.start, batch.next_offset, values)
+            outcome = await self.folding.fold(partition, batch.start, batch.next_offset, batch.values)
         if isinstance(outcome, Broken):
             reading.pause_partitions({batch.partition})
             return False
@@ -74,5 +73,5 @@ class FoldProgress:
             )
             await reading.rewind(batch.partition, outcome.next_offset)
             return False
-        self.metrics.folded(partition, len(batch.records), outcome.next_offset)
+        self.metrics.folded(partition, len(batch.values), outcome.next_offset)
         return True
