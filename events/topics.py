@@ -7,6 +7,7 @@ COMMANDS_KEPT = timedelta(days=30)
 """How long commands are kept, and so how long the ids of those that were handled are remembered."""
 _COMMANDS_KEPT_MS = COMMANDS_KEPT // timedelta(milliseconds=1)
 _MIB = 1024 * 1024
+OUTSIDE = "any producer outside"
 
 MAX_COMMAND_BYTES = _MIB
 MAX_EVENT_BYTES = 2 * _MIB
@@ -15,6 +16,8 @@ MAX_EVENT_BYTES = 2 * _MIB
 @dataclass(frozen=True, slots=True)
 class Topic:
     """One topic: what its records are keyed by, how long they are kept, and who alone writes it.
+
+    The engine writes to the topics of commands only what others put on the wrong partition.
 
     `retention_ms` is in milliseconds, `None` means for ever. All topics have the same number of partitions, so that
     one number names an org's commands, facts and summaries alike.
@@ -33,7 +36,7 @@ CAMPAIGN_COMMANDS = Topic(
     name="campaign-commands",
     key="orgId",
     holds="what users ask",
-    writers=("api", "any producer outside"),
+    writers=("api", "engine", OUTSIDE),
     retention_ms=_COMMANDS_KEPT_MS,
     max_message_bytes=MAX_COMMAND_BYTES,
 )
@@ -41,7 +44,7 @@ CALL_COMMANDS = Topic(
     name="call-commands",
     key="orgId",
     holds="what our services report of calls",
-    writers=("dialer", "api"),
+    writers=("dialer", "api", "engine"),
     retention_ms=_COMMANDS_KEPT_MS,
     max_message_bytes=MAX_COMMAND_BYTES,
 )

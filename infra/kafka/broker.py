@@ -70,6 +70,8 @@ class Broker:
     process: "subprocess.Popen[bytes] | None" = field(default=None)
     properties: Mapping[str, str] = field(default_factory=dict)
     """What is to differ from a plain node, by Kafka's names."""
+    scram_users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Passwords by name; known from the first start on."""
     _log_begins: int = field(default=0, repr=False)
 
     @property
@@ -147,9 +149,14 @@ class Broker:
     def _format(self, java: list[str], properties: Path) -> None:
         shutil.rmtree(self.directory / "data", ignore_errors=True)
         identifier = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        users = [
+            f"--add-scram={mechanism}=[name={name},password={password}]"
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+            for name, password in self.scram_users.items()
+        ]
         done = subprocess.run(
             [*java, *self._classpath(), "kafka.tools.StorageTool", "format", "--standalone",
-             f"--cluster-id={identifier}", "-c", str(properties)],
+             f"--cluster-id={identifier}", "-c", str(properties), *users],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode != 0:

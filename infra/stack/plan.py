@@ -42,7 +42,8 @@ def port_of(settings: Settings, service: str) -> int:
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """This process's environment, with the shared settings spelled out, so that every service reads the same ones."""
-    shared = {name.upper(): getattr(settings, name) for name in Settings.model_fields}
+    in_files = {name for name in Settings.model_fields if f"{name.upper()}_FILE" in os.environ}
+    shared = {name.upper(): getattr(settings, name) for name in Settings.model_fields.keys() - in_files}
     spelled = {name: str(value) for name, value in shared.items() if value is not None}
     return os.environ | spelled | {"PYTHONUNBUFFERED": "1"}
 

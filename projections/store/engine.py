@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
@@ -36,15 +37,25 @@ def with_async_driver(url: str) -> str:
 
 
 def open_database(database_url: str, **options: Any) -> AsyncEngine:
-    """An engine for SQLite (a file, WAL) or PostgreSQL (asyncpg); connects on first use. `options` go to SQLAlchemy."""
+    """An engine for SQLite (a file, WAL) or PostgreSQL (asyncpg); connects on first use. `options` go to SQLAlchemy.
+
+    TLS is asked for as libpq does: by `sslmode`, `sslrootcert`, `sslcert`, `sslkey` in the query of the URL.
+    """
     url = make_url(with_async_driver(database_url))
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, hide_parameters=True, **options)
+        url, tls = _tls_arguments(url)
+        return create_async_engine(url, hide_parameters=True, connect_args=tls, **options)
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}
     engine = create_async_engine(url, connect_args=arguments, hide_parameters=True, **options)
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _tls_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
+    """libpq's TLS parameters taken out of the URL, as arguments for asyncpg, which reads them in an address only."""
+    tls = {name: value for name, value in url.query.items() if name.startswith("ssl")}
+    return url.difference_update_query(tls), {"dsn": f"postgresql:///?{urlencode(tls, doseq=True)}"} if tls else {}
 
 
 def open_sqlite_writer(database: AsyncEngine) -> Engine:

@@ -14,7 +14,7 @@ from services.runtime.topics_admin import ensure_topics
 
 
 async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
-    await ensure_topics(settings)
+    await ensure_topics(settings, groups=())
     await Api(settings, SystemClock()).run(stop)
 
 

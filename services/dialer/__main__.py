@@ -10,7 +10,7 @@ from services.runtime.topics_admin import ensure_topics
 
 
 async def _main(settings: DialerSettings, stop: asyncio.Event) -> None:
-    await ensure_topics(settings)
+    await ensure_topics(settings, ["dialer"])
     await run_dialer(settings, SystemClock(), stop)
 
 

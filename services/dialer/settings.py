@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from services.runtime.provider_choice import CallsPerSecond
 from services.runtime.provider_settings import ProviderSettings
+from services.runtime.settings import Secret
 
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
@@ -23,7 +24,7 @@ class DialerSettings(ProviderSettings):
     """How long a stop waits for requests under way before their outcome counts as unknown."""
     provider_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     """Empty means the simulator on this machine."""
-    provider_key: str = "simulator"
+    provider_key: Secret = "simulator"
     provider_name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "simulator"
     provider_can_find: bool = True
     """Whether the provider answers `GET /call?metadataCallId=&attempt=`; the simulator does, Vapi does not."""

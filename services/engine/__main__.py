@@ -17,7 +17,7 @@ from services.runtime.topics_admin import ensure_topics
 async def serve_engine(settings: EngineSettings, stop: asyncio.Event) -> None:
     """Run the partitions that the group assigns until `stop`; raises what ended one of them."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    await ensure_topics(settings)
+    await ensure_topics(settings, ["engine"])
     async with AsyncExitStack() as stack:
         database = open_database(settings.read_model_url())
         stack.push_async_callback(database.dispose)

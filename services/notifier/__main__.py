@@ -12,7 +12,7 @@ from services.runtime.topics_admin import ensure_topics
 
 
 async def _main(settings: NotifierSettings, stop: asyncio.Event) -> None:
-    await ensure_topics(settings)
+    await ensure_topics(settings, ["notifier"])
     await run_notifier(settings, SystemClock(), stop)
 
 

@@ -32,7 +32,7 @@ async def rebuild(settings: Settings, stop: asyncio.Event) -> None:
     `campaign-state` yet, it tells after the swap.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    await ensure_topics(settings)
+    await ensure_topics(settings, groups=())
     topic = settings.topic_name(CAMPAIGN_EVENTS)
     cluster_id, topic_id = await log_identity(settings, topic)
     identity = {"fold version": str(FOLD_VERSION), "cluster id": cluster_id, "topic id": topic_id}

@@ -44,7 +44,7 @@ async def serve_projector(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(database.dispose)
         store = SqlProjectionStore(database)
         stack.push_async_callback(store.close)
-        await ensure_topics(settings)
+        await ensure_topics(settings, groups=())
         await store.ensure_schema()
         await _check_identity(settings, store)
         publisher = StatePublisher(SqlOutbox(store), partial(_producer, settings), settings, clock, metrics)

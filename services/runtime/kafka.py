@@ -8,6 +8,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.partitioner import murmur2
 
 from events.topics import MAX_EVENT_BYTES
+from services.runtime.kafka_security import security_options
 from services.runtime.settings import Settings
 
 _TRANSACTION_TIMEOUT_MS = 10_000
@@ -15,7 +16,11 @@ _TRANSACTION_TIMEOUT_MS = 10_000
 
 def client_options(settings: Settings) -> dict[str, Any]:
     """What every Kafka client is given: where the cluster is and how to reach it."""
-    return {"bootstrap_servers": settings.kafka_bootstrap_servers, "client_id": f"{settings.topic_prefix}ringfold"}
+    return {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "client_id": f"{settings.topic_prefix}ringfold",
+        **security_options(settings),
+    }
 
 
 def make_consumer(settings: Settings, *topics: str, group_id: str | None = None, **overrides: Any) -> AIOKafkaConsumer:

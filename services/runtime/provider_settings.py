@@ -6,13 +6,13 @@ from typing import Annotated
 from pydantic import Field
 
 from services.runtime.provider_choice import ProviderChoice, read_provider_choice
-from services.runtime.settings import Settings
+from services.runtime.settings import Secret, Settings
 
 
 class ProviderSettings(Settings):
     """The providers beside the one of `PROVIDER_URL`."""
 
-    providers: Annotated[str, Field(repr=False)] = ""
+    providers: Secret = ""
     """JSON, as `services.runtime.provider_choice` says."""
     providers_file: Path | None = None
     callback_base_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""

@@ -1,19 +1,22 @@
 """Owns what is configured from outside: environment variables, each with a default that fits one machine."""
 
-import os
-import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import PydanticBaseSettingsSource as Source
 from sqlalchemy.engine import make_url
 
 from events.topics import Topic
 from projections.store.engine import with_async_driver
 from services.runtime.errors import StartupError
+from services.runtime.secret_files import SecretFiles, secret_file
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Secret = Annotated[str, Field(repr=False)]
+"""May stand in a file instead, which the variable of the same name with `_FILE` names."""
 
 
 class Settings(BaseSettings):
@@ -24,6 +27,15 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
     kafka_session_seconds: Annotated[float, Field(ge=1, le=300)] = 10
     """After how long without a word a process of a group is taken for dead and its partitions go to others."""
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: Secret = ""
+    kafka_ca_file: Path | None = None
+    """Who may have signed the brokers' certificates; unset, whom the system trusts."""
+    kafka_cert_file: Path | None = None
+    """Our own certificate, where the brokers ask for one; its key stands in it too, or in the next."""
+    kafka_key_file: Path | None = None
     topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 6
     topic_replication_factor: Annotated[int, Field(ge=1, le=7)] = 1
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = ""
@@ -31,11 +43,11 @@ class Settings(BaseSettings):
     start_from: Literal["earliest", "latest"] | None = None
     """Where a consumer group goes on that has lost its place on a log whose beginning is gone; unset, that is an error."""
     data_dir: Path = Path(".data")
-    database_url: str = ""
+    database_url: Secret = ""
     """The read model; empty means SQLite in `data_dir`."""
-    callback_secret: str = ""
+    callback_secret: Secret = ""
     """The key that authenticates providers' callbacks; empty means one drawn once and kept in `data_dir`."""
-    webhook_secret: str = ""
+    webhook_secret: Secret = ""
     """What the orgs' signing secrets follow from; empty means one drawn once and kept in `data_dir`."""
     webhook_allowed_private_hosts: str = ""
     """Hosts, comma-separated as `name` or `name:port`, that customers' URLs may name though their address is private; for development."""
@@ -53,13 +65,30 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str) -> str:
         return with_async_driver(value) if value else value
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_username and self.kafka_password):
+            raise ValueError("KAFKA_SECURITY_PROTOCOL: SASL needs KAFKA_USERNAME and KAFKA_PASSWORD")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: Source,
+        env_settings: Source,
+        dotenv_settings: Source,
+        file_secret_settings: Source,
+    ) -> tuple[Source, ...]:
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """Read the environment; raises `StartupError` with one line that names each wrong variable."""
         try:
             return cls(**overrides)
         except ValidationError as error:
-            wrong = [f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)]
+            wrong = [_said(e) for e in error.errors(include_url=False, include_input=False)]
             raise StartupError("wrong setting: " + "; ".join(wrong)) from error
 
     def read_model_url(self) -> str:
@@ -89,17 +118,7 @@ class Settings(BaseSettings):
         return (self.webhook_secret or secret_file(self.data_dir / "webhook-secret")).encode()
 
 
-def secret_file(path: Path) -> str:
-    """The secret in the file; 256 random bits are written there, readable by the owner only, where it does not exist. Race-free."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text().strip()
+def _said(error: ErrorDetails) -> str:
+    """The variable and what is wrong with it; what is wrong between several names them itself."""
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{str(error['loc'][0]).upper()}: {message}" if error["loc"] else message

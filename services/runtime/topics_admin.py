@@ -34,10 +34,10 @@ def topic_config(topic: Topic, replication_factor: int) -> dict[str, str]:
     return config
 
 
-async def ensure_topics(settings: Settings) -> None:
+async def ensure_topics(settings: Settings, groups: Iterable[str] = GROUPS) -> None:
     """Create what is missing; raises `StartupError` where an existing topic has other partitions or configuration, or no cluster answers.
 
-    A group that has no place yet is put at offset 0 of a topic whose log still begins there: every record that was ever
+    A group of `groups` that has no place yet is put at offset 0 of a topic whose log still begins there: every record that was ever
     written then comes to it. Where the log's beginning is gone, START_FROM must say where to go on, or it is an error.
     Safe to run by several processes at once.
     """
@@ -45,13 +45,16 @@ async def ensure_topics(settings: Settings) -> None:
     try:
         await admin.start()
     except (KafkaConnectionError, OSError) as error:
-        raise StartupError(f"no Kafka answers at {settings.kafka_bootstrap_servers}: start one, or set KAFKA_BOOTSTRAP_SERVERS") from error
+        raise StartupError(
+            f"no Kafka answers at {settings.kafka_bootstrap_servers} to KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol} "
+            "and what belongs to it: start one, or set KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
     try:
         await _create(admin, settings)
         await _check_partitions(admin, settings)
         await _check_config(admin, settings)
-        for service, topics in GROUPS.items():
-            await _place_group(settings, service, topics)
+        for service in groups:
+            await _place_group(settings, service, GROUPS[service])
     finally:
         await admin.close()
 

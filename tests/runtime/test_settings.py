@@ -82,6 +82,39 @@ def test_a_callback_key_that_is_set_is_used(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["KAFKA_PASSWORD", "DATABASE_URL", "CALLBACK_SECRET", "WEBHOOK_SECRET"])
+def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    secret = "sqlite+aiosqlite:///x.sqlite" if name == "DATABASE_URL" else "hunter2"
+    (tmp_path / "secret").write_text(secret + "\n")
+    monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
+    settings = Settings.load()
+    assert getattr(settings, name.lower()) == secret
+    assert secret not in repr(settings)
+
+
+def test_a_secret_in_a_file_that_is_wrong_is_one_line_that_names_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    for path, wrong in ((tmp_path / "none", "can not be read"), (tmp_path / "empty", "is empty")):
+        monkeypatch.setenv("WEBHOOK_SECRET_FILE", str(path))
+        with pytest.raises(StartupError, match=f"WEBHOOK_SECRET_FILE: {wrong}"):
+            Settings.load()
+    monkeypatch.setenv("WEBHOOK_SECRET", "hunter2")
+    with pytest.raises(StartupError, match="not both") as caught:
+        Settings.load()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_port_does_not_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("API_PORT_FILE", str(tmp_path / "none"))
+    assert Settings.load().api_port == 8080
+
+
+def test_sasl_needs_a_name_and_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    with pytest.raises(StartupError, match="KAFKA_USERNAME and KAFKA_PASSWORD"):
+        Settings.load()
+
+
 def test_a_prefix_stands_before_topics_and_groups() -> None:
     settings = Settings(topic_prefix="blue-")
     assert settings.topic_name(CAMPAIGN_EVENTS) == "blue-campaign-events"
