@@ -41,11 +41,11 @@ def decode_command_envelope(value: bytes | None) -> Envelope:
         raise UndecodableError(messages_of(error)) from error
 
 
-def decode_command_data(envelope: Envelope) -> Command:
-    """Read the command out of its envelope; raises `UnknownTypeError` or `InvalidDataError`."""
-    model = COMMANDS.get(envelope.type)
+def decode_command_data(envelope: Envelope, types: Mapping[str, type[CommandData]] = COMMANDS) -> Command:
+    """Read the command, of one of these types, out of its envelope; raises `UnknownTypeError` or `InvalidDataError`."""
+    model = types.get(envelope.type)
     if model is None:
-        raise UnknownTypeError([f"type {envelope.type} is unknown; known are {', '.join(COMMANDS)}"])
+        raise UnknownTypeError([f"type {envelope.type} is unknown; known are {', '.join(types)}"])
     if is_deeper_than(envelope.data, MAX_DEPTH):
         raise InvalidDataError([f"data must be nested at most {MAX_DEPTH} deep"])
     messages = _address_rules(envelope, model)
@@ -66,17 +66,16 @@ def decode_command_data(envelope: Envelope) -> Command:
     )
 
 
-def decode_command(value: bytes | None) -> Command:
+def decode_command(value: bytes | None, types: Mapping[str, type[CommandData]] = COMMANDS) -> Command:
     """Both steps; raises a `DecodeError`."""
-    return decode_command_data(decode_command_envelope(value))
+    return decode_command_data(decode_command_envelope(value), types)
 
 
 def _address_rules(envelope: Envelope, model: type[CommandData]) -> list[str]:
-    creates = model.type_name == "CreateCampaign.v1"
-    if creates and envelope.subject is not None:
-        return ["subject should not exist: a campaign's id follows from orgid and id"]
+    if model.without_subject is not None and envelope.subject is not None:
+        return [f"subject should not exist: {model.without_subject}"]
     messages = []
-    if not creates and envelope.subject is None:
+    if model.without_subject is None and envelope.subject is None:
         messages.append("subject is required: the id of the campaign")
     if not model.from_user and envelope.callid is None:
         messages.append("callid is required: the id of the call")

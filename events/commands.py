@@ -27,6 +27,8 @@ class CommandData(Wire):
     type_name: ClassVar[str]
     from_user: ClassVar[bool] = True
     """Whether a user asks it: then it yields at least one event that names it, and its id is remembered."""
+    without_subject: ClassVar[str | None] = None
+    """Why the envelope names no campaign, where that is so."""
 
 
 class CreateCampaign(CampaignSpec, CommandData):
@@ -38,6 +40,7 @@ class CreateCampaign(CampaignSpec, CommandData):
     """
 
     type_name = "CreateCampaign.v1"
+    without_subject = "the campaign's id follows from orgid and id"
 
     customers: Annotated[list[Contact], Field(min_length=1)] | None = None
     dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None

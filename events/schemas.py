@@ -9,6 +9,7 @@ from events.campaign_state import CampaignState
 from events.commands import COMMANDS, CommandData
 from events.envelope import ENGINE_SOURCE, Envelope
 from events.facts import FACTS, Fact
+from events.webhooks import WEBHOOK_COMMAND_TYPES, DeadWebhook, WebhookReplay
 from events.wire import Wire
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -65,7 +66,7 @@ def written(model: type[Wire], reference: str = DEFAULT_REF_TEMPLATE) -> dict[st
 
 def command_schemas() -> dict[str, dict[str, Any]]:
     """By type, what a record of a commands topic must be; rules that bind several fields are told by the descriptions alone."""
-    return {name: _command_schema(model) for name, model in COMMANDS.items()}
+    return {name: _command_schema(model) for name, model in (COMMANDS | WEBHOOK_COMMAND_TYPES).items()}
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
@@ -78,14 +79,18 @@ def campaign_state_schema() -> dict[str, Any]:
     return {"$schema": DIALECT, **written(CampaignState)}
 
 
+def webhook_state_schemas() -> dict[str, dict[str, Any]]:
+    """By name, what a record of `webhook-state` may be, unless it is a tombstone."""
+    return {model.__name__: {"$schema": DIALECT, **written(model)} for model in (DeadWebhook, WebhookReplay)}
+
+
 def _command_schema(model: type[CommandData]) -> dict[str, Any]:
     attributes = taken(Envelope)["properties"]
-    creates = model.type_name == "CreateCampaign.v1"
     required = ["specversion", "id", "source", "type", "orgid"]
     properties = {name: attributes[name] for name in required}
     properties["type"] = {"const": model.type_name}
-    if creates:
-        properties["subject"] = {"type": "null", "description": "Absent: the campaign's id follows from orgid and id"}
+    if model.without_subject is not None:
+        properties["subject"] = {"type": "null", "description": f"Absent: {model.without_subject}"}
     else:
         properties["subject"] = {**_UUID, "description": "The campaign's id"}
         required.append("subject")

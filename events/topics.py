@@ -73,5 +73,22 @@ CAMPAIGN_STATE = Topic(
     max_message_bytes=MAX_COMMAND_BYTES,
     compacted=True,
 )
+WEBHOOK_COMMANDS = Topic(
+    name="webhook-commands",
+    key="orgId",
+    holds="what users ask of webhooks",
+    writers=("api",),
+    retention_ms=_COMMANDS_KEPT_MS,
+    max_message_bytes=MAX_COMMAND_BYTES,
+)
+WEBHOOK_STATE = Topic(
+    name="webhook-state",
+    key="webhookId or the command's id",
+    holds="the webhooks that are dead, and what came of the commands",
+    writers=("notifier",),
+    retention_ms=None,
+    max_message_bytes=MAX_COMMAND_BYTES,
+    compacted=True,
+)
 
-ALL = (CAMPAIGN_COMMANDS, CALL_COMMANDS, CAMPAIGN_EVENTS, CAMPAIGN_COMMANDS_DEAD, CAMPAIGN_STATE)
+ALL = (CAMPAIGN_COMMANDS, CALL_COMMANDS, CAMPAIGN_EVENTS, CAMPAIGN_COMMANDS_DEAD, CAMPAIGN_STATE, WEBHOOK_COMMANDS, WEBHOOK_STATE)

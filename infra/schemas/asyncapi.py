@@ -1,11 +1,22 @@
 """Owns the AsyncAPI 3 document of the topics, which refers to the schema files beside it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from events.commands import COMMANDS
 from events.facts import FACTS
-from events.topics import ALL, CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_COMMANDS_DEAD, CAMPAIGN_EVENTS, CAMPAIGN_STATE, Topic
+from events.topics import (
+    ALL,
+    CALL_COMMANDS,
+    CAMPAIGN_COMMANDS,
+    CAMPAIGN_COMMANDS_DEAD,
+    CAMPAIGN_EVENTS,
+    CAMPAIGN_STATE,
+    WEBHOOK_COMMANDS,
+    WEBHOOK_STATE,
+    Topic,
+)
+from events.webhooks import WEBHOOK_COMMAND_TYPES
 
 _CONTENT_TYPE = "application/cloudevents+json"
 _USER_COMMANDS = tuple(name for name, command in COMMANDS.items() if command.from_user)
@@ -14,14 +25,16 @@ _STATE = "CampaignState"
 _DEAD = "DeadCommand"
 
 
-def asyncapi(state_file: str) -> dict[str, Any]:
-    """The document; `state_file` is where the schema of `campaign-state` stands."""
+def asyncapi(state_file: str, webhook_files: Mapping[str, str]) -> dict[str, Any]:
+    """The document; `state_file` is where the schema of `campaign-state` stands, `webhook_files` those of `webhook-state` by name."""
     carried = {
         CAMPAIGN_COMMANDS.name: _USER_COMMANDS,
         CALL_COMMANDS.name: _CALL_COMMANDS,
         CAMPAIGN_EVENTS.name: tuple(FACTS),
         CAMPAIGN_COMMANDS_DEAD.name: (_DEAD,),
         CAMPAIGN_STATE.name: (_STATE,),
+        WEBHOOK_COMMANDS.name: tuple(WEBHOOK_COMMAND_TYPES),
+        WEBHOOK_STATE.name: tuple(webhook_files),
     }
     return {
         "asyncapi": "3.0.0",
@@ -42,12 +55,18 @@ def asyncapi(state_file: str) -> dict[str, Any]:
             "writeEvents": _operation("send", CAMPAIGN_EVENTS, "What became of it: the facts"),
             "writeDeadCommands": _operation("send", CAMPAIGN_COMMANDS_DEAD, "What could not be read or handled"),
             "writeCampaignState": _operation("send", CAMPAIGN_STATE, "The newest summary of each campaign"),
+            "takeWebhookCommands": _operation("receive", WEBHOOK_COMMANDS, "What the API asks the notifier"),
+            "writeWebhookState": _operation("send", WEBHOOK_STATE, "The webhooks that are dead, and what came of the commands"),
         },
         "components": {
             "messages": {
-                **{name: _message(name, f"./commands/{name}.json", "orgId") for name in COMMANDS},
+                **{name: _message(name, f"./commands/{name}.json", "orgId") for name in COMMANDS | WEBHOOK_COMMAND_TYPES},
                 **{name: _message(name, f"./events/{name}.json", "orgId") for name in FACTS},
                 _STATE: _message(_STATE, f"./{state_file}", "campaignId") | {"contentType": "application/json"},
+                **{
+                    name: _message(name, f"./{file}", WEBHOOK_STATE.key) | {"contentType": "application/json"}
+                    for name, file in webhook_files.items()
+                },
                 _DEAD: {
                     "name": _DEAD,
                     "title": _DEAD,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from events.schemas import campaign_state_schema, command_schemas, event_schemas
+from events.schemas import campaign_state_schema, command_schemas, event_schemas, webhook_state_schemas
 from infra.schemas.asyncapi import asyncapi
 
 STATE_FILE = "campaign-state.json"
@@ -19,7 +19,9 @@ def documents() -> dict[str, str]:
     """The text of each file by its path within the folder; raises `CalledProcessError` where the API can not tell its own."""
     files = {f"commands/{name}.json": schema for name, schema in command_schemas().items()}
     files |= {f"events/{name}.json": schema for name, schema in event_schemas().items()}
-    files |= {STATE_FILE: campaign_state_schema(), "asyncapi.json": asyncapi(STATE_FILE), "openapi.json": _openapi()}
+    webhook_files = {name: f"webhook-state/{name}.json" for name in webhook_state_schemas()}
+    files |= {webhook_files[name]: schema for name, schema in webhook_state_schemas().items()}
+    files |= {STATE_FILE: campaign_state_schema(), "asyncapi.json": asyncapi(STATE_FILE, webhook_files), "openapi.json": _openapi()}
     return {name: text_of(document) for name, document in files.items()}
 
 

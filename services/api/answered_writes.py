@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -21,27 +21,41 @@ Plans = Callable[[Asked], Plan]
 """A plan for a command; raises an `ApiError` where the request is refused before anything is appended."""
 Answer = Callable[[Accepted], Awaitable[web.StreamResponse]]
 """Writes what an accepted request is answered."""
+T = TypeVar("T")
 
 
 async def write(request: web.Request, body_hash: str, plans: Plans, answer: Answer) -> web.StreamResponse:
     """Carry the request out, or join the equal one that is; `body_hash` says what it asks beside its method and path."""
     context = context_of(request)
-    key = request.headers.get("Idempotency-Key")
-    identity = RequestIdentity.of(request[ORG], request.method, request.path, body_hash, key)
 
-    async def act(command_id: str) -> Accepted | Refused:
-        asked = Asked(request[ORG], command_id, identity.digest)
+    async def carry_out(asked: Asked) -> Accepted | Refused:
         plan = await asyncio.to_thread(plans, asked) if _is_large(request) else plans(asked)
         with context.metrics.writes_waiting.track_inprogress():
             return await context.writer.carry_out(plan)
 
-    async with context.repeats.joined(identity, act) as joined:
-        result = joined.result
-        if isinstance(result, Refused):
-            response: web.StreamResponse = await write_whole(request, error_response(result.error.status, result.error.message))
+    return await joined(request, body_hash, carry_out, answer)
+
+
+async def joined(
+    request: web.Request,
+    body_hash: str,
+    carry_out: Callable[[Asked], Awaitable[T | Refused]],
+    answer: Callable[[T], Awaitable[web.StreamResponse]],
+) -> web.StreamResponse:
+    """`write` of anything that is carried out once for all who ask the same."""
+    key = request.headers.get("Idempotency-Key")
+    identity = RequestIdentity.of(request[ORG], request.method, request.path, body_hash, key)
+
+    def act(command_id: str) -> Awaitable[T | Refused]:
+        return carry_out(Asked(request[ORG], command_id, identity.digest))
+
+    async with context_of(request).repeats.joined(identity, act) as part:
+        if isinstance(part.result, Refused):
+            refusal = part.result.error
+            response: web.StreamResponse = await write_whole(request, error_response(refusal.status, refusal.message))
         else:
-            response = await answer(result)
-        await joined.answered()
+            response = await answer(part.result)
+        await part.answered()
     return response
 
 

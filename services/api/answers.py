@@ -128,7 +128,7 @@ def contact_result(call: CallView) -> dict[str, Any]:
     )
 
 
-def page_of(results: Iterable[dict[str, Any]], total: int, page: int, limit: int, sort_order: str) -> dict[str, Any]:
+def page_of(results: Iterable[Any], total: int, page: int, limit: int, sort_order: str) -> dict[str, Any]:
     """One page with its `metadata`."""
     return {
         "results": list(results),

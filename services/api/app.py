@@ -16,8 +16,11 @@ from services.api.openapi import get_openapi
 from services.api.provider_callbacks import receive_callback
 from services.api.twilio_callbacks import receive_twilio_callback
 from services.api.upload_writes import add_contacts
+from services.api.webhook_requests import list_dead_webhooks, replay_dead_webhooks
 from services.runtime.callback_urls import CALLBACK_ROUTE, TWILIO_CALLBACK_ROUTE
 from services.runtime.health import Health
+
+DEAD_WEBHOOKS_ROUTE = "/webhooks/dead"
 
 
 def make_app(context: ApiContext, health: Health) -> web.Application:
@@ -32,6 +35,8 @@ def make_app(context: ApiContext, health: Health) -> web.Application:
             web.get(f"{V2.prefix}/{{id}}/contacts", keyed(list_contacts), allow_head=False),
             web.get("/call", keyed(list_calls), allow_head=False),
             web.get("/call/{id}", keyed(get_call), allow_head=False),
+            web.get(DEAD_WEBHOOKS_ROUTE, keyed(list_dead_webhooks), allow_head=False),
+            web.post(f"{DEAD_WEBHOOKS_ROUTE}/replay", keyed(replay_dead_webhooks)),
             web.post(CALLBACK_ROUTE, receive_callback),
             web.post(TWILIO_CALLBACK_ROUTE, receive_twilio_callback),
             web.get("/openapi.json", get_openapi, allow_head=False),

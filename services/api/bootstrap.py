@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from events.topics import CAMPAIGN_EVENTS
+from events.topics import CAMPAIGN_EVENTS, WEBHOOK_STATE
 from projections.queries.read_model import ReadModelAwayError, SqlReadModel
 from projections.store.engine import open_database
 from services.api.app import make_app
@@ -31,6 +31,9 @@ from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.repeats import Repeats
 from services.api.settings import ApiSettings
 from services.api.uploads import Uploads
+from services.api.webhook_index import WebhookIndex
+from services.api.webhook_replays import WebhookReplays
+from services.api.webhook_state import KafkaWebhookState
 from services.api.writing import Writer
 from services.runtime.clock import Clock
 from services.runtime.errors import StartupError
@@ -64,17 +67,21 @@ class Api:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then finish the requests under way; raises what ended the following of the events."""
         settings = self.settings
-        async with own_store(settings) as database, self._read_model() as read_model, self._command_log() as command_log:
+        async with (
+            own_store(settings) as database,
+            self._read_model() as read_model,
+            self._command_log() as command_log,
+            self._webhook_state() as webhook_state,
+        ):
             expectations = Expectations()
             event_log = KafkaEventLog(
                 lambda: make_consumer(settings), settings.topic_name(CAMPAIGN_EVENTS), settings.topic_partitions, expectations, self.clock
             )
             following = asyncio.create_task(event_log.follow())
-            watching = asyncio.create_task(command_log.watch())
+            beside = [asyncio.create_task(command_log.watch()), asyncio.create_task(webhook_state.follow())]
             health = Health()
-            context = self._context(
-                database, read_model, self._writer(read_model, command_log, event_log, expectations), command_log, health
-            )
+            writer = self._writer(read_model, command_log, event_log, expectations)
+            context = self._context(database, read_model, writer, command_log, webhook_state, health)
             health.checks |= {
                 "log": lambda: _log_problem(command_log, event_log),
                 "read model": lambda: _read_model_problem(read_model),
@@ -85,13 +92,13 @@ class Api:
                 runner = await serve(make_app(context, health), settings.host, settings.api_port, _SHUTDOWN_SECONDS)
                 try:
                     # following goes on until the requests under way are answered
-                    await until_stopped_or_failed(stop, asyncio.shield(following), asyncio.shield(watching))
+                    await until_stopped_or_failed(stop, *map(asyncio.shield, (following, *beside)))
                 finally:
                     await runner.cleanup()
             finally:
-                for task in (following, watching):
+                for task in (following, *beside):
                     task.cancel()
-                await asyncio.gather(following, watching, return_exceptions=True)
+                await asyncio.gather(following, *beside, return_exceptions=True)
 
     def _writer(
         self, read_model: SqlReadModel, command_log: KafkaCommandLog, event_log: KafkaEventLog, expectations: Expectations
@@ -111,7 +118,13 @@ class Api:
         )
 
     def _context(
-        self, database: AsyncEngine, read_model: SqlReadModel, writer: Writer, command_log: KafkaCommandLog, health: Health
+        self,
+        database: AsyncEngine,
+        read_model: SqlReadModel,
+        writer: Writer,
+        command_log: KafkaCommandLog,
+        webhook_state: KafkaWebhookState,
+        health: Health,
     ) -> ApiContext:
         settings, clock = self.settings, self.clock
         return ApiContext(
@@ -129,6 +142,8 @@ class Api:
             writer=writer,
             repeats=Repeats(database, clock, _draw_id, settings.duplicate_window_seconds),
             command_log=command_log,
+            webhook_state=webhook_state,
+            webhook_replays=WebhookReplays(command_log, webhook_state, settings.api_hold_seconds),
             metrics=ApiMetrics(health.registry),
             clock=clock,
             draw_id=_draw_id,
@@ -154,7 +169,7 @@ class Api:
         log = KafkaCommandLog(
             new_producer=lambda: make_producer(settings),
             name_of=settings.topic_name,
-            partition_of=lambda org_id: partition_of(org_id, settings.topic_partitions),
+            partition_of=self._partition_of,
             clock=self.clock,
         )
         try:
@@ -165,6 +180,25 @@ class Api:
             yield log
         finally:
             await log.stop()
+
+    @asynccontextmanager
+    async def _webhook_state(self) -> AsyncIterator[KafkaWebhookState]:
+        settings = self.settings
+        database = open_database(f"sqlite:///{settings.data_dir / f'dead-webhooks-{settings.api_port}.sqlite'}")
+        try:
+            yield KafkaWebhookState(
+                new_consumer=lambda: make_consumer(settings),
+                topic=settings.topic_name(WEBHOOK_STATE),
+                partitions=settings.topic_partitions,
+                partition_of=self._partition_of,
+                index=WebhookIndex(database),
+                clock=self.clock,
+            )
+        finally:
+            await database.dispose()
+
+    def _partition_of(self, org_id: str) -> int:
+        return partition_of(org_id, self.settings.topic_partitions)
 
 
 def _draw_id() -> str:

@@ -14,6 +14,8 @@ from services.api.metrics import ApiMetrics
 from services.api.rate_limits import RateLimits
 from services.api.repeats import Repeats
 from services.api.uploads import Uploads
+from services.api.webhook_replays import WebhookReplays
+from services.api.webhook_state import WebhookState
 from services.api.writing import Writer
 from services.runtime.clock import Clock
 
@@ -34,6 +36,8 @@ class ApiContext:
     writer: Writer
     repeats: Repeats
     command_log: CommandLog
+    webhook_state: WebhookState
+    webhook_replays: WebhookReplays
     metrics: ApiMetrics
     clock: Clock
     draw_id: Callable[[], str]

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from events.campaigns import AddedContacts, CampaignCopy, CampaignDraft, CampaignEdit, CampaignHead
 from events.schemas import taken, written
+from events.webhooks import WebhooksToReplay
 from events.wire import Wire
 from services.api.generations import V2
 from services.api.openapi_answers import (
@@ -21,17 +22,20 @@ from services.api.openapi_answers import (
     CampaignSummaryPage,
     ContactResult,
     ContactsAdded,
+    DeadWebhookPage,
     Readiness,
     Refusal,
     UploadedCampaign,
+    WebhooksReplayed,
 )
 from services.api.openapi_paths import KEY_SCHEME, paths
 
 _ANSWERS = (
     Campaign, UploadedCampaign, CampaignPage, CampaignSummary, CampaignSummaryPage, CampaignContactPage, ContactsAdded, ContactResult,
-    Call, Refusal, Readiness,
+    Call, DeadWebhookPage, WebhooksReplayed, Refusal, Readiness,
 )  # fmt: skip
-_TAKEN = (CampaignDraft, CampaignHead, CampaignCopy, CampaignEdit, AddedContacts)
+_TAKEN_BY_GENERATION = (CampaignDraft, CampaignHead, CampaignCopy, CampaignEdit, AddedContacts)
+_TAKEN = (*_TAKEN_BY_GENERATION, WebhooksToReplay)
 _SCHEMAS = "#/components/schemas/"
 
 
@@ -61,6 +65,7 @@ def openapi() -> dict[str, Any]:
             {"name": "campaigns", "description": "V1: campaigns whole."},
             {"name": "campaigns v2", "description": "V2: campaigns as summaries, and their contacts."},
             {"name": "calls", "description": "Calls by themselves."},
+            {"name": "webhooks", "description": "Webhooks that were given up."},
             {"name": "operation", "description": "For those who run it, and for call providers."},
         ],
         "paths": deepcopy(paths()),
@@ -82,9 +87,10 @@ def _taken_components() -> dict[str, Any]:
     for model in _TAKEN:
         schema = taken(model, _SCHEMAS + "{model}Input")
         components |= {f"{name}Input": part for name, part in schema.pop("$defs", {}).items()}
-        fields = {name: field for name, field in schema["properties"].items() if name not in V2.refused_fields}
         components[model.__name__] = schema
-        components[f"{model.__name__}V2"] = schema | {"properties": fields, "title": f"{model.__name__}V2"}
+        if model in _TAKEN_BY_GENERATION:
+            fields = {name: field for name, field in schema["properties"].items() if name not in V2.refused_fields}
+            components[f"{model.__name__}V2"] = schema | {"properties": fields, "title": f"{model.__name__}V2"}
     return components
 
 

@@ -8,6 +8,7 @@ from events.campaigns import CampaignSpec
 from events.contacts import Customer, DialPlanEntry
 from events.facts import CampaignEndedReason
 from events.instants import Instant
+from events.webhooks import DeadWebhook
 from events.wire import Wire
 
 
@@ -95,6 +96,13 @@ class Call(CampaignCall):
     cost: float | None = None
 
 
+class WebhooksReplayed(Wire):
+    """How many webhooks were dead and are sent again; `id` names the request."""
+
+    id: str
+    webhooks_replayed: Count
+
+
 class PageMetadata(Wire):
     """Which page this is, and of how many items."""
 
@@ -129,6 +137,11 @@ class ContactResult(CampaignContact):
 
 class CampaignContactPage(Wire):
     results: list[CampaignContact]
+    metadata: PageMetadata
+
+
+class DeadWebhookPage(Wire):
+    results: list[DeadWebhook]
     metadata: PageMetadata
 
 

@@ -54,6 +54,12 @@ NEWEST_CALLS: list[dict[str, Any]] = [
     _query("campaignId", "The campaign whose calls are asked for", {"type": "string", "minLength": 1}, required=True),
     _limit(100),
 ]
+DEAD_WEBHOOKS: list[dict[str, Any]] = [
+    _query("campaignId", "Of this campaign alone", {"type": "string"}),
+    _PAGE,
+    _limit(100),
+    _query("sortOrder", "By when they died", {"type": "string", "enum": ["ASC", "DESC"], "default": "DESC"}),
+]
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -8,6 +8,7 @@ from services.api.openapi_parameters import (
     BAD_LINES_PARAMETER,
     CALLBACK_PARAMETERS,
     CONTACT_LIST,
+    DEAD_WEBHOOKS,
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     INCLUDE_COUNTERS,
@@ -47,6 +48,12 @@ def paths() -> dict[str, Any]:
             "get": _keyed("listCalls", "calls", "List the newest calls of a campaign", ["Call"], 404, parameters=NEWEST_CALLS),
         },
         "/call/{id}": {"get": _keyed("getCall", "calls", "Get a call", "Call", 404, parameters=identified("call"), bad_request=False)},
+        "/webhooks/dead": {
+            "get": _keyed(
+                "listDeadWebhooks", "webhooks", "List the webhooks that were given up", "DeadWebhookPage", parameters=DEAD_WEBHOOKS
+            )
+        },
+        "/webhooks/dead/replay": {"post": _replay()},
         "/provider-callbacks/{org}/{campaign}/{call}/{attempt}/{mac}": {"post": _callback()},
         "/provider-callbacks/twilio/{provider}/{org}/{campaign}/{call}/{attempt}/{mac}": {"post": _twilio_callback()},
         "/health/live": {"get": _open("isLive", "Whether the process lives", {200: _json("It lives.", {"$ref": _component("Readiness")})})},
@@ -150,6 +157,12 @@ def _results(tag: str, suffix: str) -> dict[str, Any]:
     content = {"text/csv": {"schema": {"type": "string"}}, "application/x-ndjson": {"schema": ndjson}}
     results["responses"]["200"] = {"description": "Every contact, in order, a line each.", "content": content}
     return results
+
+
+def _replay() -> dict[str, Any]:
+    summary = "Send webhooks that were given up again, under the same ids"
+    replay = _keyed("replayDeadWebhooks", "webhooks", summary, "WebhooksReplayed", *_WITH_BODY, success=201, parameters=[IDEMPOTENCY_KEY])
+    return replay | {"requestBody": _body("WebhooksToReplay", {"all": True})}
 
 
 def _keyed(

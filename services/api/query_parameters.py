@@ -103,6 +103,17 @@ def campaigns_query(org_id: str, query: MultiMapping[str]) -> tuple[CampaignsQue
     return asked, counters
 
 
+def dead_webhooks_query(query: MultiMapping[str]) -> tuple[str | None, int, int, bool]:
+    """Campaign, page, limit, and whether the newest come first; raises `InvalidRequestError`."""
+    parameters = Parameters(query)
+    campaign_id = parameters.text("campaignId")
+    page = parameters.whole_number("page", 1, _MAX_PAGE)
+    limit = parameters.whole_number("limit", 100, MAX_LIMIT)
+    descending = parameters.one_of("sortOrder", ("ASC", "DESC"), "DESC") == "DESC"
+    parameters.check()
+    return campaign_id, page, limit, descending
+
+
 def contacts_query(query: MultiMapping[str]) -> tuple[list[str], ContactOrder, int, int]:
     """Statuses, order, page and limit; raises `InvalidRequestError`."""
     parameters = Parameters(query)

@@ -25,6 +25,7 @@ KEYED_SECONDS = COMMANDS_KEPT.total_seconds()
 """As long as the engine remembers the ids of handled commands."""
 _NAMESPACE = UUID("d8a3c5be-6a0d-5f0c-9b0e-3a4f7d1c2e55")
 MAX_KEY_CHARACTERS = 255
+KEY_REUSED = "this Idempotency-Key was used for another request"
 
 T = TypeVar("T")
 
@@ -213,4 +214,4 @@ class Repeats:
 
 
 def _key_reused() -> InvalidRequestError:
-    return InvalidRequestError("this Idempotency-Key was used for another request")
+    return InvalidRequestError(KEY_REUSED)

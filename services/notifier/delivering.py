@@ -135,7 +135,7 @@ class Deliverer:
         if not answer.hopeless:
             age_seconds = now - delivery.enqueued_at
             wait_seconds = retry_after_seconds(answer.plan, delivery.id, failures, answer.status, age_seconds, self.bounds.window_seconds)
-        return Failed(delivery.id, failures, None if wait_seconds is None else now + wait_seconds, error)
+        return Failed(delivery.id, failures, now, None if wait_seconds is None else now + wait_seconds, error)
 
     async def _settle(self) -> None:
         taken, failed = list(self._taken), list(self._failed)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import RowMapping, bindparam, delete, select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import RowMapping, bindparam, delete, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from projections.store.engine import reading, writing
-from services.notifier.own_store import campaigns, outbox
+from services.notifier.own_store import campaigns, changes, outbox
+
+_REVIVED_AT_ONCE = 1_000
 
 _LANES = text(
     """
@@ -44,10 +46,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt that was not taken. `next_at` in seconds since 1970; `None`: the message is dead. `error` holds nothing of the answer."""
+    """An attempt that was not taken `at` this moment; the next is due `next_at`, or never: then the message is dead.
+
+    Both in seconds since 1970. `error` holds nothing of the answer.
+    """
 
     id: str
     failures: int
+    at: float
     next_at: float | None
     error: str
 
@@ -81,7 +87,7 @@ class Outbox:
             {
                 "settled_id": failure.id,
                 "failures": failure.failures,
-                "next_at": failure.next_at or 0.0,
+                "next_at": failure.at if failure.next_at is None else failure.next_at,
                 "dead": failure.next_at is None,
                 "last_error": failure.error,
             }
@@ -92,6 +98,9 @@ class Outbox:
                 await connection.execute(delete(outbox).where(outbox.c.id.in_(taken)))
             if again:
                 await connection.execute(update(outbox).where(outbox.c.id == bindparam("settled_id")), again)
+                died = [failure.id for failure in failed if failure.next_at is None]
+                noted = select(outbox.c.partition, outbox.c.id).where(outbox.c.id.in_(died))
+                await connection.execute(insert(changes).from_select(["partition", "key"], noted))
 
     async def dead(self, org_id: str | None = None) -> list[RowMapping]:
         """What was given up, oldest first."""
@@ -103,13 +112,26 @@ class Outbox:
 
     async def replay(self, now: float, ids: Sequence[str] | None = None, org_id: str | None = None) -> int:
         """Let the dead be sent as if they were new, all of them unless ids or an org are given; how many there were. Ids stay."""
-        asked = update(outbox).where(outbox.c.dead.is_(True)).values(dead=False, failures=0, next_at=now, enqueued_at=now, last_error=None)
-        if ids is not None:
-            asked = asked.where(outbox.c.id.in_(ids))
-        if org_id is not None:
-            asked = asked.where(outbox.c.org_id == org_id)
         async with writing(self._database) as connection:
-            return (await connection.execute(asked)).rowcount
+            return await revive(connection, now, ids, org_id)
+
+
+async def revive(connection: AsyncConnection, now: float, ids: Sequence[str] | None, org_id: str | None) -> int:
+    """`Outbox.replay` within the transaction of the connection; of any number, in bounded memory."""
+    asked = select(outbox.c.id).where(outbox.c.dead.is_(True)).limit(_REVIVED_AT_ONCE)
+    if ids is not None:
+        asked = asked.where(outbox.c.id.in_(ids))
+    if org_id is not None:
+        asked = asked.where(outbox.c.org_id == org_id)
+    fresh = {"dead": False, "failures": 0, "next_at": now, "enqueued_at": now, "last_error": None}
+    count = 0
+    while True:
+        some = update(outbox).where(outbox.c.id.in_(asked)).values(fresh).returning(outbox.c.partition, outbox.c.id)
+        revived = [{"partition": partition, "key": id} for partition, id in await connection.execute(some)]
+        if not revived:
+            return count
+        await connection.execute(insert(changes), revived)
+        count += len(revived)
 
 
 def _delivery(row: RowMapping) -> Delivery:

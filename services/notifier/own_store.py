@@ -1,4 +1,4 @@
-"""Owns the notifier's operational tables, which nobody else touches: what it learned from the log, its place, and the outbox.
+"""Owns the notifier's operational tables, which nobody else touches: what it learned from the log, its place, the outbox, the replays.
 
 Losing them loses no truth: the log is read again from its start. What is younger than the retry window is then sent again, under the
 same ids, and what is older is not.
@@ -57,4 +57,31 @@ outbox = Table(
     Column("last_error", Text),
     Index("notifier_outbox_by_receiver", "partition", "dead", "receiver", "next_at", "sequence"),
 )
-"""What was not taken by its receiver yet; `dead`: given up until somebody replays it. Instants are seconds since 1970, UTC."""
+"""What was not taken by its receiver yet; `dead`: given up at `next_at` until somebody replays it. Instants are seconds since 1970, UTC."""
+
+replays = Table(
+    "notifier_replays",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("partition", Integer, nullable=False),
+    Column("org_id", Text, nullable=False),
+    Column("request_hash", Text),
+    Column("replayed", Integer, nullable=False),
+    Column("handled_at", Float, nullable=False),
+    Index("notifier_replays_by_age", "handled_at"),
+)
+"""The commands that were carried out, by their ids, and how many webhooks each let be sent again."""
+
+changes = Table(
+    "notifier_changes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("partition", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Index("notifier_changes_by_partition", "partition", "number"),
+    sqlite_autoincrement=True,
+)
+"""The webhooks that died or are sent again, and the replays, whose state is not on `webhook-state` yet. No number is used twice."""
+
+told_partitions = Table("notifier_told_partitions", metadata, Column("partition", Integer, primary_key=True, autoincrement=False))
+"""Those of whose dead `webhook-state` tells, but for the changes."""

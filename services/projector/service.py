@@ -8,7 +8,7 @@ from functools import partial
 
 from aiokafka import AIOKafkaProducer
 
-from events.topics import CAMPAIGN_EVENTS
+from events.topics import CAMPAIGN_EVENTS, CAMPAIGN_STATE
 from projections.store.engine import open_database
 from projections.store.outbox import SqlOutbox
 from projections.store.port import ReadModelMismatchError
@@ -17,12 +17,13 @@ from services.projector.app import ProjectorApp
 from services.projector.folding import FOLD_VERSION, Folding
 from services.projector.log_identity import log_identity
 from services.projector.metrics import ProjectorMetrics
-from services.projector.publisher import StatePublisher
+from services.projector.publisher import ChangedSummaries
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.errors import StartupError
 from services.runtime.health import Health, serve_health
 from services.runtime.kafka import make_producer
 from services.runtime.process import until_stopped_or_failed
+from services.runtime.publishing import PartitionPublisher
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
 
@@ -47,7 +48,8 @@ async def serve_projector(settings: Settings, stop: asyncio.Event) -> None:
         await ensure_topics(settings, groups=())
         await store.ensure_schema()
         await _check_identity(settings, store)
-        publisher = StatePublisher(SqlOutbox(store), partial(_producer, settings), settings, clock, metrics)
+        changes = ChangedSummaries(SqlOutbox(store), metrics)
+        publisher = PartitionPublisher(changes, partial(_producer, settings), settings.topic_name(CAMPAIGN_STATE), clock)
         folding = Folding(store, publisher.wake)
         app = ProjectorApp(settings, store, folding, metrics, publisher.own)
         _check_readiness(health, app, folding)

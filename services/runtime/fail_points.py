@@ -39,6 +39,10 @@ FAIL_POINTS = frozenset(
         "notifier.before-delivery",
         "notifier.after-delivery",
         "notifier.before-settle",
+        "notifier.before-replay",
+        "notifier.after-replay",
+        "notifier.before-publish",
+        "notifier.after-publish",
     }
 )
 """Every name that a service passes; a test holds that each stands in exactly one place."""

@@ -8,7 +8,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.structs import TopicPartition
 
-from events.topics import ALL, CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS, Topic
+from events.topics import ALL, CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS, WEBHOOK_COMMANDS, Topic
 from services.runtime.errors import StartupError
 from services.runtime.kafka import client_options, make_consumer
 from services.runtime.settings import Settings
@@ -18,6 +18,7 @@ GROUPS: dict[str, tuple[Topic, ...]] = {
     "engine": (CAMPAIGN_COMMANDS, CALL_COMMANDS),
     "dialer": (CAMPAIGN_EVENTS,),
     "notifier": (CAMPAIGN_EVENTS,),
+    "notifier-commands": (WEBHOOK_COMMANDS,),
 }
 """The consumer groups whose place is kept in Kafka, and what they read."""
 

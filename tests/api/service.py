@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from events.codec import decode_command, encode_event, read_event
 from events.envelope import Command
-from events.topics import Topic
+from events.topics import WEBHOOK_COMMANDS, Topic
 from projections.queries.read_model import SqlReadModel
 from projections.store.engine import open_database
 from projections.store.sql_store import SqlProjectionStore
@@ -33,9 +33,12 @@ from services.api.own_store import metadata
 from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.repeats import Repeats
 from services.api.uploads import Uploads
+from services.api.webhook_index import WebhookIndex
+from services.api.webhook_replays import WebhookReplays
 from services.api.writing import Writer
 from services.runtime.health import Health
 from services.runtime.own_store import ensure_tables
+from tests.api.webhooks import MemoryWebhooks
 from tests.engine.given import World
 
 CALLBACK_KEY = b"secret"
@@ -65,6 +68,7 @@ class MemoryLog:
     """`CommandLog` and `EventLog` of one partition: what is appended is decided and, unless told otherwise, projected at once."""
 
     store: SqlProjectionStore
+    webhooks: MemoryWebhooks
     world: World = field(default_factory=World)
     expectations: Expectations = field(default_factory=Expectations)
     events: list[bytes] = field(default_factory=list)
@@ -80,6 +84,10 @@ class MemoryLog:
     async def append(self, topic: Topic, org_id: str, records: Iterable[bytes]) -> None:
         if isinstance(self.fault, LogUnavailableError):
             raise self.fault
+        if topic is WEBHOOK_COMMANDS:
+            for record in records:
+                await self.webhooks.take(record)
+            return
         commands = [decode_command(record) for record in records]
         self.appended += commands
         self.undecided += commands
@@ -161,7 +169,10 @@ async def running_service(directory: Path, database_url: str | None = None, **op
     store = SqlProjectionStore(read_database)
     await store.ensure_schema()
     await ensure_tables(own_database, metadata)
-    log = MemoryLog(store)
+    index_database = open_database(f"sqlite:///{directory / 'dead-webhooks.sqlite'}")
+    webhooks = MemoryWebhooks(WebhookIndex(index_database))
+    await webhooks.index.clear()
+    log = MemoryLog(store, webhooks)
     clock = WakefulClock(log.world)
     health = Health()
     read_model = SqlReadModel(read_database)
@@ -195,6 +206,8 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         writer=writer,
         repeats=Repeats(own_database, clock, draw_id, options.get("window_seconds", 0.0)),
         command_log=log,
+        webhook_state=webhooks,
+        webhook_replays=WebhookReplays(log, webhooks, options.get("hold_seconds", 10.0)),
         metrics=ApiMetrics(health.registry),
         clock=clock,
         draw_id=draw_id,
@@ -208,5 +221,5 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         service.headers = await service.key_of("org-1")
         yield service
     await read_model.close()
-    await read_database.dispose()
-    await own_database.dispose()
+    for database in (read_database, own_database, index_database):
+        await database.dispose()

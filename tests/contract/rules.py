@@ -29,7 +29,14 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "given_customers_replace_the_sources",
         ),
     ),
-    ("- Auth:", ("requests_without_a_valid_key_are_401", "any_request_with_another_orgs_id_is_404_and_changes_nothing")),
+    (
+        "- Auth:",
+        (
+            "requests_without_a_valid_key_are_401",
+            "any_request_with_another_orgs_id_is_404_and_changes_nothing",
+            "another_orgs_dead_webhooks_are_as_if_absent",
+        ),
+    ),
     ("- POST answers 201", ("a_created_campaign_is_answered_whole_with_201", "an_edit_changes_what_it_names")),
     ("- Limits [D]:", ("ten_thousand_customers_and_no_more", "the_customers_fields_have_their_length")),
     ("variable values under 100,000", ("variable_values_stay_under_100_000_characters",)),
@@ -79,7 +86,11 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("400 invalid, or the campaign's state", ("each_broken_rule_is_one_message_with_its_path", "an_edit_that_the_state_forbids_is_400")),
     (
         "401 missing or wrong key",
-        ("requests_without_a_valid_key_are_401", "a_revoked_key_is_refused_within_five_seconds", "an_expired_key_is_refused"),
+        (
+            "requests_without_a_valid_key_are_401",
+            "a_key_revoked_by_another_process_is_refused_within_a_second",
+            "an_expired_key_is_refused",
+        ),
     ),
     ("404 unknown here", ("an_unknown_or_malformed_id_is_404", "any_request_with_another_orgs_id_is_404_and_changes_nothing")),
     ("413 too large", ("a_body_above_64_mib_is_413_however_it_comes", "an_upload_that_is_too_large_is_refused")),
@@ -117,6 +128,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "the_same_key_adds_once_and_another_body_under_it_is_refused",
             "the_engine_tells_another_body_under_a_key_from_a_repeat_where_the_api_has_forgotten_the_first",
+            "a_keyed_replay_is_carried_out_once_and_answered_the_same",
         ),
     ),
     (

@@ -62,7 +62,7 @@ async def test_the_curl_examples_are_answered_without_an_error(number: int, envi
     code = re.sub(r"\bcurl -s\b", "curl -sS --fail-with-body", SHELL[number])
     printed = await _run("bash", "-euo", "pipefail", "-c", code, directory=tmp_path, environment=environment)
     assert "statusCode" not in printed
-    assert "+1415555" in printed
+    assert "webhooksReplayed" in printed if "/webhooks/" in code else "+1415555" in printed
 
 
 def test_every_way_in_has_an_example() -> None:

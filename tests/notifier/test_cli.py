@@ -47,7 +47,7 @@ async def _two_dead(settings: NotifierSettings) -> None:
         await intake.place(0, NOW, 60)
         facts = [*ready(), event("CampaignStarted"), event("CampaignArchived")]
         told = await intake.take_in(0, 0, len(facts), facts, NOW)
-        await outbox.settle([], [Failed(message.id, 3, None, "answered 500") for message in told])
+        await outbox.settle([], [Failed(message.id, 3, NOW.timestamp(), None, "answered 500") for message in told])
 
 
 def test_the_dead_are_listed_and_sent_again(run: Run, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ async def test_what_was_taken_is_gone_and_what_failed_waits(store: Store) -> Non
     await store.take_in(*ready(), event("CampaignStarted"), event("CallQueued", 0, attempt=1))
     (receiver,) = await store.outbox.lanes(0)
     started, dispatched = await store.outbox.due(0, receiver, AT, 10)
-    failed = Failed(dispatched.id, 1, AT + 60, "answered 500")
+    failed = Failed(dispatched.id, 1, AT, AT + 60, "answered 500")
     for _ in range(2):
         await store.outbox.settle([started.id], [failed])
     assert await store.due() == []
@@ -109,7 +109,7 @@ async def test_the_dead_are_listed_and_sent_again_under_the_same_ids_when_asked(
     await store.take_in(*ready(), event("CampaignStarted"), *(event("CallQueued", number, attempt=1) for number in range(2)))
     (receiver,) = await store.outbox.lanes(0)
     due = await store.outbox.due(0, receiver, AT, 10)
-    await store.outbox.settle([], [Failed(delivery.id, 7, None, "answered 410") for delivery in due])
+    await store.outbox.settle([], [Failed(delivery.id, 7, AT, None, "answered 410") for delivery in due])
     assert await store.outbox.lanes(0) == {}
     dead = await store.outbox.dead("acme")
     assert [(row["id"], row["failures"], row["last_error"]) for row in dead] == [(delivery.id, 7, "answered 410") for delivery in due]

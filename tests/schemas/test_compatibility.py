@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from events.schemas import campaign_state_schema, command_schemas, event_schemas
+from events.schemas import campaign_state_schema, command_schemas, event_schemas, webhook_state_schemas
 from services.api.openapi import openapi
 from tests.schemas.compatibility import Kind, breaks
 from tests.schemas.operations import broken_operations
@@ -142,6 +142,13 @@ def test_consumers_of_every_release_still_read_the_state_of_a_campaign(release: 
 
 
 @pytest.mark.parametrize("release", RELEASES)
+def test_consumers_of_every_release_still_read_the_state_of_webhooks(release: str) -> None:
+    new = webhook_state_schemas()
+    for name, old in frozen(release, "webhook-state").items():
+        assert breaks(old, new[name], "event") == [], name
+
+
+@pytest.mark.parametrize("release", RELEASES)
 def test_clients_of_every_release_still_work(release: str) -> None:
     old, new = json.loads((FROZEN / release / "openapi.json").read_text()), openapi()
     assert broken_operations(old, new) == []
@@ -176,3 +183,4 @@ def test_a_change_that_breaks_clients_is_found() -> None:
 def test_every_type_is_frozen_with_the_newest_release() -> None:
     assert frozen(RELEASES[-1], "commands").keys() == command_schemas().keys()
     assert frozen(RELEASES[-1], "events").keys() == event_schemas().keys()
+    assert frozen(RELEASES[-1], "webhook-state").keys() == webhook_state_schemas().keys()

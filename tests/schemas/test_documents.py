@@ -11,8 +11,9 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from events.commands import COMMANDS
 from events.facts import FACTS
-from events.schemas import command_schemas, event_schemas
+from events.schemas import command_schemas, event_schemas, webhook_state_schemas
 from events.topics import ALL
+from events.webhooks import WEBHOOK_COMMAND_TYPES
 from infra.schemas.documents import checked_in, documents, write
 
 FOLDER = Path(__file__).parents[2] / "infra/schemas"
@@ -71,19 +72,26 @@ def test_every_reference_leads_somewhere(made: dict[str, str]) -> None:
             assert target, f"{name}: {reference}"
 
 
-@pytest.mark.parametrize("type_name", sorted({*COMMANDS, *FACTS}))
+@pytest.mark.parametrize("type_name", sorted({*COMMANDS, *WEBHOOK_COMMAND_TYPES, *FACTS}))
 def test_a_frozen_sample_is_what_its_schema_says(type_name: str) -> None:
     schema = (command_schemas() | event_schemas())[type_name]
     sample = json.loads((SAMPLES / f"{type_name}.json").read_text())
     Draft202012Validator(schema).validate(sample)
 
 
-@pytest.mark.parametrize("type_name", sorted({*COMMANDS, *FACTS}))
+@pytest.mark.parametrize("type_name", sorted({*COMMANDS, *WEBHOOK_COMMAND_TYPES, *FACTS}))
 def test_a_record_of_another_type_is_not_what_a_schema_says(type_name: str) -> None:
     schema = (command_schemas() | event_schemas())[type_name]
     sample = json.loads((SAMPLES / f"{type_name}.json").read_text())
     with pytest.raises(ValidationError):
         Draft202012Validator(schema).validate(sample | {"type": "Other.v1"})
+
+
+@pytest.mark.parametrize("name", sorted(webhook_state_schemas()))
+def test_a_frozen_state_of_a_webhook_is_what_its_schema_says(name: str) -> None:
+    sample = json.loads((SAMPLES / f"webhook-state/{name}.json").read_text())
+    for other, schema in webhook_state_schemas().items():
+        assert Draft202012Validator(schema).is_valid(sample) == (other == name)
 
 
 def test_a_command_with_an_unknown_field_is_refused_and_an_event_with_one_is_not() -> None:
@@ -105,4 +113,4 @@ def test_asyncapi_tells_of_every_topic_and_every_type() -> None:
     assert document["channels"].keys() == {topic.name for topic in ALL}
     assert {operation["channel"]["$ref"] for operation in document["operations"].values()} == {f"#/channels/{topic.name}" for topic in ALL}
     carried = {name for channel in document["channels"].values() for name in channel["messages"]}
-    assert carried == document["components"]["messages"].keys() >= {*COMMANDS, *FACTS}
+    assert carried == document["components"]["messages"].keys() >= {*COMMANDS, *WEBHOOK_COMMAND_TYPES, *FACTS}
