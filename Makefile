@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
+SEEDS ?= 10000
+FIRST ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := infra/requirements.lock
@@ -40,6 +42,9 @@ types: setup
 
 tests: setup $(NODE_STAMP)
 	@$(BIN)/python -m pytest
+
+simulate: setup ## run the services on SEEDS simulated worlds that fail, or again on that of SEED
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
 
 format: setup ## bring the code into the house's form
 	@$(BIN)/ruff check --fix .
