@@ -33,7 +33,7 @@ class PostgresReads:
         self._asking: asyncio.Task[None] | None = None
         query = select_version(campaigns.c.org_id, campaigns.c.id).where(campaigns.c.id == any_(bindparam("ids")), *is_shown(deleted=False))
         compiled = query.compile(dialect=asyncpg_dialect.dialect())  # type: ignore[no-untyped-call]
-        self._sql, self._parameters, self._fixed = str(compiled), tuple(compiled.positiontup or ()), compiled.params
+        self._sql = str(compiled)
 
     async def version(self, org_id: str, campaign_id: str) -> CampaignVersion | None:
         asked = org_id, campaign_id
@@ -77,8 +77,7 @@ class PostgresReads:
         if self._connection is None:
             self._connection = await self._database.connect()
             self._driver = (await self._connection.get_raw_connection()).driver_connection
-        given = self._fixed | {"ids": ids}
-        rows = await self._driver.fetch(self._sql, *(given[name] for name in self._parameters))
+        rows = await self._driver.fetch(self._sql, ids)
         return {(row[2], row[3]): CampaignVersion(row[0], row[1]) for row in rows}
 
     async def _let_go(self) -> None:

@@ -12,8 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from projections.campaign_progress.rows import CampaignRow
-from projections.queries.calls import read_call, read_calls_from, read_contacts_page, read_newest_calls
-from projections.queries.campaigns import read_campaign, read_campaigns_page, read_version, select_offsets
+from projections.queries.calls import read_call, read_calls_from, read_newest_calls
+from projections.queries.campaign_lists import read_campaigns_page
+from projections.queries.campaigns import read_campaign, read_version, select_offsets
+from projections.queries.contact_lists import read_contacts_page
+from projections.queries.marks import KnownMarks
 from projections.queries.postgres_reads import PostgresReads
 from projections.queries.sqlite_reads import SqliteReads
 from projections.queries.views import CallDetail, CallView, CampaignsQuery, CampaignVersion, ContactOrder, Page, Rejection
@@ -78,6 +81,7 @@ class SqlReadModel:
         self._database = database
         is_sqlite = database.dialect.name == "sqlite"
         self._sqlite = SqliteReads(database.url.database or "") if is_sqlite else None
+        self._marks = KnownMarks()
         self._postgres = None if is_sqlite else PostgresReads(database)
 
     async def close(self) -> None:
@@ -119,7 +123,7 @@ class SqlReadModel:
 
     async def campaigns(self, query: CampaignsQuery) -> Page[CampaignRow]:
         async with self._reading() as connection:
-            return await read_campaigns_page(connection, query)
+            return await read_campaigns_page(connection, query, self._marks)
 
     async def calls_from(self, campaign: CampaignRow, position: int, limit: int) -> list[CallView]:
         async with self._reading() as connection:
@@ -140,7 +144,7 @@ class SqlReadModel:
         self, org_id: str, campaign_id: str, statuses: Sequence[str], order: ContactOrder, page: int, limit: int
     ) -> Page[CallView] | None:
         async with self._reading() as connection:
-            return await read_contacts_page(connection, org_id, campaign_id, statuses, order, page, limit)
+            return await read_contacts_page(connection, org_id, campaign_id, statuses, order, page, limit, self._marks)
 
     async def next_offsets(self) -> dict[int, int]:
         if self._sqlite is not None:

@@ -4,6 +4,7 @@ Handing such a read to another thread costs a hundred times the read. In WAL mod
 """
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import BindParameter, Boolean, Select, bindparam
@@ -33,11 +34,12 @@ class SqliteReads:
         self._offsets = _Statement(select_offsets())
 
     def version(self, org_id: str, campaign_id: str) -> CampaignVersion | None:
-        row = self._version.first(self._open(), org_id=org_id, campaign_id=campaign_id)
+        row = self._version.first(self._cursor or self._open(), {"org_id": org_id, "campaign_id": campaign_id})
         return None if row is None else CampaignVersion(*row)
 
     def campaign(self, org_id: str, campaign_id: str, deleted: bool) -> CampaignRow | None:
-        row = (self._any if deleted else self._shown).first(self._open(), org_id=org_id, campaign_id=campaign_id)
+        statement = self._any if deleted else self._shown
+        row = statement.first(self._cursor or self._open(), {"org_id": org_id, "campaign_id": campaign_id})
         if row is None:
             return None
         values = list(row)
@@ -46,7 +48,7 @@ class SqliteReads:
         return CampaignRow(*values)
 
     def next_offsets(self) -> dict[int, int]:
-        return dict(self._offsets.all(self._open()))
+        return dict(self._offsets.all(self._cursor or self._open()))
 
     def close(self) -> None:
         """Idempotent; the next read opens the file anew."""
@@ -55,30 +57,22 @@ class SqliteReads:
             cursor.connection.close()
 
     def _open(self) -> sqlite3.Cursor:
-        if self._cursor is None:
-            connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
-            connection.execute("PRAGMA query_only=1")
-            self._cursor = connection.cursor()
+        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+        connection.execute("PRAGMA query_only=1")
+        self._cursor = connection.cursor()
         return self._cursor
 
 
 class _Statement:
-    """A query in the driver's own words, and the names of its parameters in order."""
+    """A query in the driver's own words."""
 
     def __init__(self, query: Select[Any]) -> None:
-        compiled = query.compile(dialect=sqlite.dialect())
-        self._sql = str(compiled)
-        self._parameters = tuple(compiled.positiontup or ())
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        self._sql = str(query.compile(dialect=sqlite.dialect(paramstyle="named")))
 
-    def first(self, cursor: sqlite3.Cursor, **values: Any) -> Any:
+    def first(self, cursor: sqlite3.Cursor, values: Mapping[str, Any]) -> Any:
         # fetched to the end, since anything else would keep the read transaction open
-        rows = cursor.execute(self._sql, self._ordered(values)).fetchall()
+        rows = cursor.execute(self._sql, values).fetchall()
         return rows[0] if rows else None
 
     def all(self, cursor: sqlite3.Cursor) -> list[Any]:
-        return cursor.execute(self._sql, self._ordered({})).fetchall()
-
-    def _ordered(self, values: dict[str, Any]) -> tuple[Any, ...]:
-        given = self._fixed | values
-        return tuple(given[name] for name in self._parameters)
+        return cursor.execute(self._sql).fetchall()

@@ -109,7 +109,8 @@ def _campaigns(metadata: MetaData, prefix: str, suffix: str) -> Table:
         Column("dialed", Integer, nullable=False),
         Column("connected", Integer, nullable=False),
         Column("cost_micros", BigInteger, nullable=False),
-        Index(f"{prefix}campaigns_by_org{suffix}", "org_id", "created_at", "id"),
+        # holds all that a list asks but the rows themselves, so that counting an org's campaigns reads none of them
+        Index(f"{prefix}campaigns_by_org{suffix}", "org_id", "created_at", "id", "status", "shown", "deleted"),
         Index(f"{prefix}campaigns_by_partition{suffix}", "partition", "created_at", "id"),
     )
 

@@ -47,7 +47,7 @@ class Authenticator:
             key: ApiKey | None = known.key
         else:
             key = await self._find(name, secret)
-        if key is None or not key.is_valid(self._clock.now()):
+        if key is None or key.revoked_at is not None or (key.expires_at is not None and not key.is_valid(self._clock.now())):
             raise UnauthorizedError(_REFUSAL)
         return key
 

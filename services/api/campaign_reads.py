@@ -47,7 +47,7 @@ async def get_summary(request: web.Request) -> web.StreamResponse:
         # the row may be newer than what was asked first, but not of an older generation
         version = CampaignVersion(version.generation, row.version)
         answer = context.known_answers.keep(question, version, orjson.dumps(campaign_summary(row, counters)))
-    return unless_known(request, answer.body, answer.etag)
+    return unless_known(request, answer)
 
 
 async def list_campaigns(generation: Generation, request: web.Request) -> web.StreamResponse:

@@ -47,9 +47,10 @@ class ApiContext:
     calls_as_strings: bool
 
 
-CONTEXT: web.AppKey[ApiContext] = web.AppKey("context", ApiContext)
+CONTEXT: web.RequestKey[ApiContext] = web.RequestKey("context", ApiContext)
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 ORG: web.RequestKey[str] = web.RequestKey("org", str)
 
 
 def context_of(request: web.Request) -> ApiContext:
-    return request.app[CONTEXT]
+    return request[CONTEXT]

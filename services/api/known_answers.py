@@ -5,8 +5,9 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from projections.queries.views import CampaignVersion
+from services.api.kept_response import kept_head
 
-_OVERHEAD_BYTES = 512
+_OVERHEAD_BYTES = 1_024
 """What an entry takes beside its body."""
 
 
@@ -19,9 +20,10 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The body and its entity tag (RFC 9110, 8.8.3), without quotes, which follows from the body alone."""
+    """The body and its entity tag (RFC 9110, 8.8.3), without quotes, which follows from the body alone; `head` is `kept_head`'s."""
 
     version: CampaignVersion
+    head: bytes
     body: bytes
     etag: str
 
@@ -43,7 +45,8 @@ class KnownAnswers:
 
     def keep(self, question: Question, version: CampaignVersion, body: bytes) -> Answer:
         """The answer, in place of an older one."""
-        answer = Answer(version, body, hashlib.blake2b(body, digest_size=16).hexdigest())
+        etag = hashlib.blake2b(body, digest_size=16).hexdigest()
+        answer = Answer(version, kept_head(body, etag), body, etag)
         self._drop(self._answers.pop(question, None))
         self._answers[question] = answer
         self._bytes += len(body) + _OVERHEAD_BYTES

@@ -1,5 +1,6 @@
 """Owns what surrounds every request: its id, who asks, its log line and metrics, and errors in the one shape."""
 
+import itertools
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -8,12 +9,13 @@ from http import HTTPStatus
 from aiohttp import web
 
 from projections.queries.read_model import CallsReplacedError, ReadModelAwayError
-from services.api.context import ORG, context_of
+from services.api.context import CONTEXT, ORG, REQUEST_ID, ApiContext, context_of
 from services.api.errors import ApiError, ForbiddenError, error_response
+from services.api.kept_response import REQUEST_ID_HEADER
 from services.api.keys import READ, WRITE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+UNKNOWN_ROUTE = "/{unknown:.*}"
 _CLIENT_GONE = 499
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -24,47 +26,75 @@ _ROUTINE = "/provider-callbacks/"
 _log = logging.getLogger(__name__)
 
 
-@web.middleware
-async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count, time and log; the log line holds no path, since a callback's path is a secret."""
-    context = context_of(request)
-    request_id = request[REQUEST_ID] = os.urandom(16).hex()
-    started = context.clock.monotonic()
-    status = _CLIENT_GONE
-    try:
-        response = await _answered(request, handler, request_id)
-        status = response.status
+def observed(route: web.RouteDef, context: ApiContext) -> web.RouteDef:
+    """The route whose requests are named, counted, timed and logged; the log line holds no path, since a callback's path is a secret.
+
+    Each handler is wrapped once, instead of by a middleware for every request.
+    """
+    handler: Handler = route.handler
+    monotonic, answered = context.clock.monotonic, context.metrics.answered
+    name, new_id = "unknown" if route.path == UNKNOWN_ROUTE else route.path, _request_ids()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        request[CONTEXT], request[REQUEST_ID] = context, new_id()
+        started, status = monotonic(), _CLIENT_GONE
+        try:
+            response = await handler(request)
+            status = response.status
+        except Exception as error:
+            response = _answer_to(error, request, name)
+            status = response.status
+        finally:
+            seconds = monotonic() - started
+            method = request.method if request.method in _METHODS else "other"
+            answered(method, name, status, seconds)
+            is_routine = status < 400 and (method in _READS or name.startswith(_ROUTINE))
+            if not is_routine or _log.isEnabledFor(logging.DEBUG):
+                _log_request(request, method, name, status, seconds, logging.DEBUG if is_routine else logging.INFO)
         return response
-    finally:
-        seconds = context.clock.monotonic() - started
-        route, method = _route(request), request.method if request.method in _METHODS else "other"
-        context.metrics.answered(method, route, status, seconds)
-        is_routine = status < HTTPStatus.BAD_REQUEST and (method in _READS or route.startswith(_ROUTINE))
-        level = logging.DEBUG if is_routine else logging.INFO
-        if _log.isEnabledFor(level):
-            fields = {"action": "request", "request_id": request_id, "method": method, "route": route, "status": status}
-            _log.log(level, "%s %s %d", method, route, status, extra=fields | {"seconds": round(seconds, 4)})
+
+    return web.RouteDef(route.method, route.path, handle, route.kwargs)
 
 
-async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except ApiError as error:
+def _request_ids() -> Callable[[], str]:
+    """Ids that no other process and no other route draws: random bits and a count."""
+    drawn, count = os.urandom(12).hex(), itertools.count()
+    return lambda: f"{drawn}{next(count):08x}"
+
+
+def _log_request(request: web.Request, method: str, route: str, status: int, seconds: float, level: int) -> None:
+    fields = {"action": "request", "request_id": request[REQUEST_ID], "method": method, "route": route, "status": status}
+    _log.log(level, "%s %s %d", method, route, status, extra=fields | {"seconds": round(seconds, 4)})
+
+
+async def refuse_unknown(request: web.Request) -> web.StreamResponse:
+    """For what no other route takes: 404, or 405 where the path takes other methods."""
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        if resource is not request.match_info.route.resource:
+            allowed |= (await resource.resolve(request))[1]
+    if allowed:
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+    raise web.HTTPNotFound
+
+
+def _answer_to(error: Exception, request: web.Request, route: str) -> web.Response:
+    if isinstance(error, ApiError):
         return error_response(error.status, error.message, error.headers)
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPException):
         if error.status < 400:
-            raise
+            raise error
         allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         message = f"Cannot {request.method} {request.path}" if error.status == 404 else error.reason
         return error_response(error.status, message, allowed)
-    except (ReadModelAwayError, CallsReplacedError):
+    if isinstance(error, ReadModelAwayError | CallsReplacedError):
         return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "the campaigns can not be read now", {"Retry-After": "1"})
-    except Exception as error:
-        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
-            # the client is gone, or was cut off: nobody gets this
-            return web.Response(status=_CLIENT_GONE)
-        _log.exception("a request failed", extra={"action": "request-failed", "request_id": request_id, "route": _route(request)})
-        return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+    if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+        # the client is gone, or was cut off: nobody gets this
+        return web.Response(status=_CLIENT_GONE)
+    fields = {"action": "request-failed", "request_id": request[REQUEST_ID], "route": route}
+    _log.error("a request failed", exc_info=error, extra=fields)
+    return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
 
 
 def keyed(handler: Handler) -> Handler:
@@ -90,9 +120,4 @@ def keyed(handler: Handler) -> Handler:
 async def name_request(request: web.Request, response: web.StreamResponse) -> None:
     """Send the request's id along, right before the headers go out."""
     if REQUEST_ID in request:
-        response.headers["X-Request-Id"] = request[REQUEST_ID]
-
-
-def _route(request: web.Request) -> str:
-    resource = request.match_info.route.resource
-    return "unknown" if resource is None else resource.canonical
+        response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from projections.queries.calls import CONTACT_STATUSES
+from projections.queries.contact_lists import CONTACT_STATUSES
 from services.api.query_parameters import CAMPAIGN_STATUSES, MAX_LIMIT
 from services.api.repeats import MAX_KEY_CHARACTERS
 from services.api.upload_writes import BAD_LINES

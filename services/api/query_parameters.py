@@ -7,7 +7,7 @@ from typing import Any, cast
 from multidict import MultiMapping
 
 from events.instants import iso, parse_instant
-from projections.queries.calls import CONTACT_STATUSES
+from projections.queries.contact_lists import CONTACT_STATUSES
 from projections.queries.views import CampaignsQuery, Comparison, ContactOrder
 from services.api.errors import InvalidRequestError
 

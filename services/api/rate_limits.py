@@ -55,7 +55,13 @@ class RateLimits:
 
     def count(self, key_id: str, org_id: str) -> None:
         """Raises `RateLimitedError` where either has asked too often; a refused request of a key does not count for its org."""
-        for buckets, name, whose in ((self.keys, key_id, "this key"), (self.orgs, org_id, "this org")):
-            wait_seconds = buckets.take(name)
-            if wait_seconds:
-                raise RateLimitedError(f"{whose} may ask {buckets.per_second:g} times a second", math.ceil(wait_seconds))
+        wait_seconds = self.keys.take(key_id)
+        if wait_seconds:
+            raise _limited("this key", self.keys, wait_seconds)
+        wait_seconds = self.orgs.take(org_id)
+        if wait_seconds:
+            raise _limited("this org", self.orgs, wait_seconds)
+
+
+def _limited(whose: str, buckets: TokenBuckets, wait_seconds: float) -> RateLimitedError:
+    return RateLimitedError(f"{whose} may ask {buckets.per_second:g} times a second", math.ceil(wait_seconds))

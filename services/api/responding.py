@@ -8,6 +8,10 @@ import orjson
 from aiohttp import hdrs, web
 from aiohttp.helpers import ETAG_ANY
 
+from services.api.context import REQUEST_ID
+from services.api.kept_response import KeptResponse, takes_kept
+from services.api.known_answers import Answer
+
 _WHOLE_BYTES = 256 * 1024
 _log = logging.getLogger(__name__)
 
@@ -16,11 +20,13 @@ def json_response(value: Any, status: int = 200) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
 
 
-def unless_known(request: web.Request, body: bytes, etag: str) -> web.Response:
+def unless_known(request: web.Request, answer: Answer) -> web.StreamResponse:
     """The JSON with its `ETag`, or 304 where `If-None-Match` says that the client holds just that (RFC 9110, 13.1.2)."""
-    if hdrs.IF_NONE_MATCH in request.headers and any(known.value in (etag, ETAG_ANY) for known in request.if_none_match or ()):
-        return web.Response(status=304, headers={hdrs.ETAG: f'"{etag}"'})
-    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: "application/json", hdrs.ETAG: f'"{etag}"'})
+    if hdrs.IF_NONE_MATCH in request.headers and any(known.value in (answer.etag, ETAG_ANY) for known in request.if_none_match or ()):
+        return web.Response(status=304, headers={hdrs.ETAG: f'"{answer.etag}"'})
+    if takes_kept(request):
+        return KeptResponse(answer.head, answer.body, request[REQUEST_ID])
+    return web.Response(body=answer.body, headers={hdrs.CONTENT_TYPE: "application/json", hdrs.ETAG: f'"{answer.etag}"'})
 
 
 async def write_whole(request: web.Request, response: web.Response) -> web.Response:

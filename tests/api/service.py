@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
 
 from events.codec import decode_command, encode_event, read_event
 from events.envelope import Command
@@ -128,6 +129,7 @@ class Service:
     keys: KeyStore
     clock: WakefulClock
     headers: dict[str, str]
+    registry: CollectorRegistry
 
     async def ask(self, method: str, path: str, json: Any = None, **options: Any) -> ClientResponse:
         headers = self.headers | options.pop("headers", {})
@@ -217,7 +219,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         calls_as_strings=options.get("calls_as_strings", False),
     )
     async with TestClient(TestServer(make_app(context, health))) as client:
-        service = Service(client, log, context, keys, clock, {})
+        service = Service(client, log, context, keys, clock, {}, health.registry)
         service.headers = await service.key_of("org-1")
         yield service
     await read_model.close()

@@ -64,7 +64,7 @@ def test_an_answer_is_of_its_version_only() -> None:
 
 
 def test_what_was_asked_for_the_longest_ago_makes_room() -> None:
-    answers, questions = KnownAnswers(5_000), [Question("org-1", f"c-{number}", False) for number in range(4)]
+    answers, questions = KnownAnswers(6_000), [Question("org-1", f"c-{number}", False) for number in range(4)]
     for question in questions[:2]:
         answers.keep(question, V1, bytes(1_500))
     assert answers.of(questions[0], V1)

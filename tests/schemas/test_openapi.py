@@ -24,7 +24,7 @@ async def test_every_route_stands_in_the_document_and_no_other(service: Service)
         assert route.resource is not None
         if route.method != "HEAD":
             routes.add((route.method, route.resource.canonical))
-    assert routes - {("GET", "/docs/{file}")} == operations().keys()
+    assert routes - {("GET", "/docs/{file}"), ("*", "/{unknown}")} == operations().keys()
 
 
 async def test_the_document_is_served_without_a_key_as_it_is_checked_in(service: Service) -> None:
