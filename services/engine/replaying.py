@@ -4,6 +4,7 @@ The pydantic models stay the definition, and tests hold both readings together. 
 another type is the models' to judge; a field that it does not read is not looked at.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +18,7 @@ from events.upcasting import UPCASTERS, Upcaster
 from events.wire import made
 
 _MOST_ATTEMPTS = 1_000_000
+_IDENTIFIER = re.compile(r"[\x21-\x7e]{1,200}")
 _instant = lru_cache(maxsize=64)(parse_instant)
 _NONE: set[str] = set()
 
@@ -32,12 +34,12 @@ def replayed(value: bytes | None, upcasters: Mapping[str, Upcaster] = UPCASTERS)
         return event_of(record)
     try:
         return Event(
-            _text(record, "orgid"),
+            _identifier(record["orgid"]),
             _instant(record["time"]),
             quick(record["data"]),
             _text(record, "subject"),
             _text(record, "callid"),
-            _text_or_none(cast(Mapping[str, Any], record), "causationid"),
+            _identifier_or_none(record.get("causationid")),
             _text_or_none(cast(Mapping[str, Any], record), "requesthash"),
         )
     except (KeyError, TypeError, ValueError):
@@ -56,6 +58,16 @@ def _text_or_none(data: Mapping[str, Any], name: str) -> str | None:
     if value is not None and type(value) is not str:
         raise TypeError(name)
     return value
+
+
+def _identifier(value: Any) -> str:
+    if _IDENTIFIER.fullmatch(value) is None:
+        raise ValueError(value)
+    return str(value)
+
+
+def _identifier_or_none(value: Any) -> str | None:
+    return None if value is None else _identifier(value)
 
 
 def _count(data: Mapping[str, Any], name: str, least: int = 0) -> int:
@@ -98,13 +110,13 @@ def _claimed(data: Mapping[str, Any]) -> facts.Fact:
         "attempt": _attempt(data),
         "outcome_due_at": _instant(data["outcomeDueAt"]),
         "ends_by": _instant(data["endsBy"]),
-        "provider": _text_or_none(data, "provider"),
+        "provider": _identifier_or_none(data.get("provider")),
     }
     return made(facts.CallClaimed, values, _NONE)
 
 
 def _placed(data: Mapping[str, Any]) -> facts.Fact:
-    return made(facts.CallPlaced, {"attempt": _attempt(data), "provider": _text_or_none(data, "provider")}, _NONE)
+    return made(facts.CallPlaced, {"attempt": _attempt(data), "provider": _identifier_or_none(data.get("provider"))}, _NONE)
 
 
 def _started(data: Mapping[str, Any]) -> facts.Fact:

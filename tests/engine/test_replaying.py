@@ -66,7 +66,7 @@ def test_an_event_that_only_one_of_them_takes_differs_where_the_fold_does_not_re
 
 def _is_read(quick: Any, where: str, name: str) -> bool:
     if where == "envelope":
-        return name in ("type", "time", "data")
+        return name in ("type", "time", "data", "orgid", "causationid")
     return any(type(quick.data).model_fields[field].alias == name for field in vars(quick.data))
 
 
