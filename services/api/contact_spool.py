@@ -21,7 +21,11 @@ def storing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnavailableError("the upload can not be stored now; nothing was accepted") from error
+        raise _not_stored() from error
+
+
+def _not_stored() -> UnavailableError:
+    return UnavailableError("the upload can not be stored now; nothing was accepted")
 
 
 @dataclass(slots=True)
@@ -57,8 +61,10 @@ class ContactSpool:
         if not self.parts or not self.parts[-1].has_room(size):
             last = self.parts[-1] if self.parts else _Part(0)
             self.parts.append(_Part(last.offset + last.size))
-        with storing():
+        try:
             self.file.write(contact + b",")
+        except OSError as error:
+            raise _not_stored() from error
         part = self.parts[-1]
         part.size += size
         part.contacts += 1

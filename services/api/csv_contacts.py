@@ -9,14 +9,13 @@ from typing import Any, TextIO
 import orjson
 from pydantic import ValidationError
 
-from events.contacts import Customer
+from events.contacts import Customer, plain_customer
 from events.validation import messages_of
 from events.wire import VARIABLE_VALUES
 
 MAX_LINE_CHARACTERS = 1_000_000
 _FILLERS = str.maketrans("", "", "()-' ")
 """What people write between a number's digits."""
-_OWN = ("number", "name")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -86,24 +85,30 @@ def _header(reader: Any) -> list[str]:
 
 
 def _contact(header: list[str], row: list[str], line: int) -> Contact | BadLine:
-    messages = []
-    if any(_SURROGATE.search(cell) for cell in row if not cell.isascii()):
-        messages.append("must be UTF-8")
-    if len(row) > len(header):
-        messages.append(f"has {len(row)} columns where the header has {len(header)}")
-    if any(cell and not name for name, cell in zip(header, row, strict=False)):
-        messages.append("has a value in a column that the header does not name")
+    messages = _form_rules(header, row)
     if messages:
         return BadLine(line, messages)
     cells = {name: cell for name, cell in zip(header, row, strict=False) if cell and not cell.isspace()}
-    customer: dict[str, Any] = {"number": cells.get("number", "").translate(_FILLERS)}
+    customer: dict[str, Any] = {"number": cells.pop("number", "").translate(_FILLERS)}
     if "name" in cells:
-        customer["name"] = cells["name"]
-    variables = {name: cell for name, cell in cells.items() if name not in _OWN}
-    if variables:
-        customer["assistantOverrides"] = {VARIABLE_VALUES: variables}
-    try:
-        Customer.model_validate(customer, by_alias=True, by_name=False)
-    except ValidationError as error:
-        return BadLine(line, messages_of(error))
+        customer["name"] = cells.pop("name")
+    if cells:
+        customer["assistantOverrides"] = {VARIABLE_VALUES: cells}
+    if plain_customer(customer) is None:
+        try:
+            Customer.model_validate(customer, by_alias=True, by_name=False)
+        except ValidationError as error:
+            return BadLine(line, messages_of(error))
     return Contact(orjson.dumps(customer))
+
+
+def _form_rules(header: list[str], row: list[str]) -> list[str]:
+    """What is wrong with the row whatever its cells mean."""
+    messages = []
+    if not "".join(row).isascii() and any(map(_SURROGATE.search, row)):
+        messages.append("must be UTF-8")
+    if len(row) > len(header):
+        messages.append(f"has {len(row)} columns where the header has {len(header)}")
+    if "" in header and any(cell and not name for name, cell in zip(header, row, strict=False)):
+        messages.append("has a value in a column that the header does not name")
+    return messages
