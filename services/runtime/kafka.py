@@ -48,6 +48,7 @@ def make_producer(settings: Settings, *, transactional_id: str | None = None, **
     """An idempotent producer that waits for all replicas; with a transactional id it fences the id's former owner when it starts."""
     options = client_options(settings) | {
         "acks": "all",
+        "compression_type": "lz4",
         "enable_idempotence": True,
         "max_request_size": MAX_EVENT_BYTES,
         "max_batch_size": MAX_EVENT_BYTES // 2,

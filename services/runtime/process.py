@@ -9,6 +9,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import uvloop
+
 from services.runtime.errors import StartupError
 from services.runtime.fail_points import VARIABLE, arm_fail_points
 from services.runtime.logging import configure_logging
@@ -31,7 +33,8 @@ def run_service(settings_type: type[AnySettings], main: Main[AnySettings]) -> No
         configure_logging(settings.log_level)
         arm_fail_points(os.environ.get(VARIABLE, ""))
         _collect_seldom()
-        asyncio.run(_main(settings, main))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_main(settings, main))
     except StartupError as error:
         print(str(error), file=sys.stderr)  # noqa: T201 - the one line that a person at the terminal reads
         sys.exit(2)
