@@ -11,6 +11,11 @@ POM := infra/kafka/pom.xml
 VENV_STAMP := $(VENV)/.stamp-$(firstword $(shell cksum < $(LOCK)))
 NODE_SDK := tests/sdk_node
 NODE_STAMP := $(NODE_SDK)/node_modules/.stamp-$(firstword $(shell cksum < $(NODE_SDK)/package-lock.json))
+RIVALS_LOCK := tests/bench/requirements.lock
+RIVALS_STAMP := $(VENV)/rivals/.stamp-$(firstword $(shell cksum < $(RIVALS_LOCK)))
+STREAMS := tests/bench/kafka_streams
+STREAMS_SOURCES := $(STREAMS)/pom.xml $(wildcard $(STREAMS)/src/main/java/*.java)
+STREAMS_STAMP := $(STREAMS)/target/.stamp-$(firstword $(shell cat $(STREAMS_SOURCES) | cksum))
 KAFKA_STAMP := .kafka/libs/.stamp-$(firstword $(shell cksum < $(POM)))
 
 .PHONY: help setup run demo bench test lint types tests format schemas lock clean
@@ -28,7 +33,7 @@ run: setup ## run the whole stack in the foreground until Ctrl-C
 demo: setup ## run a campaign of 200 customers and watch it end
 	@exec $(BIN)/python -m infra.stack demo
 
-bench: setup ## measure Ringfold beside its rivals, in ten minutes; SHORT=1: a look at it, in two
+bench: setup $(RIVALS_STAMP) $(STREAMS_STAMP) ## measure Ringfold beside its rivals, in ten minutes; SHORT=1: a look at it, in two
 	@exec $(BIN)/python -W 'ignore:XDG_RUNTIME_DIR is not set' -m tests.bench $(if $(filter 1,$(SHORT)),--short)
 
 test: lint types tests ## lint, types and all tests
@@ -55,9 +60,10 @@ schemas: setup ## write the OpenAPI, AsyncAPI and JSON Schema documents anew
 
 lock: ## make the lock anew from pyproject.toml; needs uv
 	@uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o $(LOCK)
+	@uv pip compile tests/bench/requirements.in --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o $(RIVALS_LOCK)
 
 clean: ## remove all that setup and runs have made
-	@rm -rf .venv .kafka .data $(NODE_SDK)/node_modules .hypothesis .mypy_cache .ruff_cache
+	@rm -rf .venv .kafka .data $(NODE_SDK)/node_modules $(STREAMS)/target .hypothesis .mypy_cache .ruff_cache
 
 $(VENV_STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -66,6 +72,21 @@ $(VENV_STAMP): $(LOCK)
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 can not make a virtual environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
+	@touch $@
+
+$(RIVALS_STAMP): $(RIVALS_LOCK) | $(VENV_STAMP)
+	@echo "setting up $(VENV)/rivals ..."
+	@rm -rf $(VENV)/rivals
+	@$(PYTHON) -m venv $(VENV)/rivals
+	@$(VENV)/rivals/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: --no-deps --require-hashes -r $(RIVALS_LOCK)
+	@touch $@
+
+$(STREAMS_STAMP): $(STREAMS_SOURCES)
+	@command -v mvn >/dev/null || { echo "Maven and a JDK are needed to compile the Kafka Streams contestant: install them" >&2; exit 1; }
+	@echo "compiling the Kafka Streams contestant into $(STREAMS)/target ..."
+	@rm -rf $(STREAMS)/target; mkdir -p $(STREAMS)/target
+	@mvn -q -B -f $(STREAMS)/pom.xml compile dependency:copy-dependencies -DoutputDirectory=target/libs >$(STREAMS)/target/maven.log 2>&1 || \
+		{ echo "Maven could not compile the Kafka Streams contestant: $$(grep -m1 ERROR $(STREAMS)/target/maven.log || echo see $(STREAMS)/target/maven.log)" >&2; exit 1; }
 	@touch $@
 
 $(NODE_STAMP): $(NODE_SDK)/package-lock.json
