@@ -4,21 +4,18 @@ Each function changes the row in place and says whether the event changed anythi
 """
 
 from collections.abc import Callable
-from typing import Any
-
-import orjson
 
 from events.calls import NOT_ELIGIBLE, PREDIAL_FAILED, RANK, STATUS_AFTER, VOICEMAIL, contact_after, was_conversation
-from events.envelope import EventRecord
 from projections.campaign_progress.rows import CallRow
+from projections.reading import CallData, LogEvent
 
 _PROVE_A_DIAL = frozenset({VOICEMAIL, "customer-busy", "customer-did-not-answer"})
 _DECIDED_BY_PREDIAL = {NOT_ELIGIBLE: "contact.skipped", PREDIAL_FAILED: "contact.predial-failed"}
 
 
-def _queued(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _queued(call: CallRow, event: LogEvent, data: CallData) -> bool:
     """The first one dispatches the call; a later one offers it again and voids the claim that surely was not placed."""
-    at, attempt = event["time"], data["attempt"]
+    at, attempt = event.time, data.attempt
     if call.status == "scheduled":
         call.status = "queued"
         call.contact_status = "contact.dispatched"
@@ -26,88 +23,88 @@ def _queued(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
     elif call.status != "queued" or call.placed or attempt < call.attempt or not _comes_after_queueing(call, event):
         return False
     call.attempt = attempt
-    call.queued_at, call.queued_by = at, event.get("causationid")
+    call.queued_at, call.queued_by = at, event.causationid
     call.claim_id = call.claimant = call.provider = call.outcome_due_at = call.ends_by = None
     call.outcome_unknown = False
     return True
 
 
-def _comes_after_queueing(call: CallRow, event: EventRecord) -> bool:
-    at, queued_at = event["time"], call.queued_at or ""
-    return at > queued_at or (at == queued_at and event.get("causationid") != call.queued_by)
+def _comes_after_queueing(call: CallRow, event: LogEvent) -> bool:
+    at, queued_at = event.time, call.queued_at or ""
+    return at > queued_at or (at == queued_at and event.causationid != call.queued_by)
 
 
-def _waits(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _waits(call: CallRow, event: LogEvent, data: CallData) -> bool:
     """Whether the event is of the call's present attempt, and the provider is not known to have the call."""
     queued = call.status == "queued" and not call.placed
-    return queued and data["attempt"] == call.attempt and event["time"] >= (call.queued_at or "")
+    return queued and data.attempt == call.attempt and event.time >= (call.queued_at or "")
 
 
-def _claimed(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _claimed(call: CallRow, event: LogEvent, data: CallData) -> bool:
     if not _waits(call, event, data) or call.claim_id is not None:
         return False
-    call.claim_id = event.get("causationid")
-    call.claimant = data["claimant"]
-    call.provider = data.get("provider")
-    call.outcome_due_at = data["outcomeDueAt"]
-    call.ends_by = data["endsBy"]
+    call.claim_id = event.causationid
+    call.claimant = data.claimant
+    call.provider = data.provider
+    call.outcome_due_at = data.outcome_due_at
+    call.ends_by = data.ends_by
     return True
 
 
-def _placed(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _placed(call: CallRow, event: LogEvent, data: CallData) -> bool:
     if not _waits(call, event, data):
         return False
-    call.provider = data.get("provider") or call.provider
+    call.provider = data.provider or call.provider
     _provider_has_it(call, data)
     return True
 
 
-def _provider_has_it(call: CallRow, data: dict[str, Any]) -> None:
+def _provider_has_it(call: CallRow, data: CallData) -> None:
     call.placed = True
     call.outcome_unknown = False
     if call.provider_call_id is None:
-        call.provider_call_id = data.get("providerCallId")
+        call.provider_call_id = data.provider_call_id
 
 
-def _moved(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
-    status = STATUS_AFTER[event["type"]]
+def _moved(call: CallRow, event: LogEvent, data: CallData) -> bool:
+    status = STATUS_AFTER[event.type]
     if RANK[status] <= RANK[call.status]:
         return False
     call.status = status
     call.contact_status = "contact.dispatched"
-    call.attempt = max(call.attempt, data["attempt"])
+    call.attempt = max(call.attempt, data.attempt)
     if call.dispatched_at is None:
-        call.dispatched_at = event["time"]
+        call.dispatched_at = event.time
     _provider_has_it(call, data)
     return True
 
 
-def _picked_up(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _picked_up(call: CallRow, event: LogEvent, data: CallData) -> bool:
     if not _moved(call, event, data):
         return False
-    call.started_at = data["startedAt"]
+    call.started_at = data.started_at
     return True
 
 
-def _outcome_unknown(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _outcome_unknown(call: CallRow, event: LogEvent, data: CallData) -> bool:
     if not _waits(call, event, data) or call.outcome_unknown:
         return False
     call.outcome_unknown = True
-    call.ends_by = data["endsBy"]
+    call.ends_by = data.ends_by
     return True
 
 
-def _ended(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _ended(call: CallRow, event: LogEvent, data: CallData) -> bool:
     if call.status == "ended":
         return False
-    reason = data["endedReason"]
+    reason = data.ended_reason
     in_progress = RANK[call.status] >= RANK["in-progress"]
     call.status = "ended"
     call.ended_reason = reason
-    call.ended_at = data["endedAt"]
-    call.attempt = max(call.attempt, data.get("attempt", 0))
-    call.started_at = data.get("startedAt") or call.started_at
-    call.report_due_at = data.get("reportDueAt")
+    call.ended_at = data.ended_at
+    call.attempt = max(call.attempt, data.attempt)
+    call.started_at = data.started_at or call.started_at
+    call.report_due_at = data.report_due_at
     _take_report(call, data)
     if call.placed or _proves_a_dial(reason, data):
         _provider_has_it(call, data)
@@ -117,21 +114,21 @@ def _ended(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
     return True
 
 
-def _proves_a_dial(reason: str, data: dict[str, Any]) -> bool:
+def _proves_a_dial(reason: str, data: CallData) -> bool:
     """Whether a provider must have placed the call for it to end so (contract, "Calls": `dialed`)."""
-    if any(data.get(field) is not None for field in ("providerCallId", "startedAt", "cost", "analysis")):
+    if data.provider_call_id is not None or data.started_at is not None or data.cost is not None or data.analysis:
         return True
     return reason in _PROVE_A_DIAL or was_conversation(reason, False)
 
 
-def _take_report(call: CallRow, data: dict[str, Any]) -> None:
-    if data.get("cost") is not None:
-        call.cost = float(data["cost"])
-    if data.get("analysis") is not None:
-        call.analysis = orjson.dumps(data["analysis"]).decode()
+def _take_report(call: CallRow, data: CallData) -> None:
+    if data.cost is not None:
+        call.cost = data.cost
+    if data.analysis:
+        call.analysis = str(data.analysis, "utf-8")
 
 
-def _analyzed(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _analyzed(call: CallRow, event: LogEvent, data: CallData) -> bool:
     if call.status != "ended" or call.report_due_at is None:
         return False
     call.report_due_at = None
@@ -140,11 +137,11 @@ def _analyzed(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
     return True
 
 
-def _skipped(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _skipped(call: CallRow, event: LogEvent, data: CallData) -> bool:
     return _decided_by_predial(call, "contact.skipped")
 
 
-def _predial_failed(call: CallRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _predial_failed(call: CallRow, event: LogEvent, data: CallData) -> bool:
     return _decided_by_predial(call, "contact.predial-failed")
 
 
@@ -155,7 +152,7 @@ def _decided_by_predial(call: CallRow, contact_status: str) -> bool:
     return True
 
 
-CallFold = Callable[[CallRow, EventRecord, dict[str, Any]], bool]
+CallFold = Callable[[CallRow, LogEvent, CallData], bool]
 
 CALL_FOLDS: dict[str, CallFold] = {
     "CallQueued.v1": _queued,

@@ -10,19 +10,19 @@ from typing import Any
 import orjson
 
 from events.campaigns import TARGETS, CampaignSpec
-from events.envelope import EventRecord
 from projections.campaign_progress.rows import CampaignRow
 from projections.campaign_progress.tally import clear
+from projections.reading import LogEvent
 
 SPEC_FIELDS = tuple(field.alias or name for name, field in CampaignSpec.model_fields.items())
 _UNDER_WAY = frozenset({"scheduled", "in-progress"})
 
 
-def created(event: EventRecord, data: dict[str, Any], campaign_id: str, partition: int) -> CampaignRow:
+def created(event: LogEvent, data: dict[str, Any], campaign_id: str, partition: int) -> CampaignRow:
     """The row of a new campaign, still without contacts."""
     return CampaignRow(
         id=campaign_id,
-        org_id=event["orgid"],
+        org_id=event.orgid,
         partition=partition,
         status="scheduled",
         ended_reason=None,
@@ -38,8 +38,8 @@ def created(event: EventRecord, data: dict[str, Any], campaign_id: str, partitio
         first_position=0,
         total=0,
         retry_until=None,
-        created_at=event["time"],
-        updated_at=event["time"],
+        created_at=event.time,
+        updated_at=event.time,
         started_at=None,
         ended_at=None,
         edited_at=None,
@@ -52,24 +52,24 @@ def _spec(values: dict[str, Any]) -> str:
     return orjson.dumps({field: values[field] for field in SPEC_FIELDS if values.get(field) is not None}).decode()
 
 
-def _completed(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _completed(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     """Not by one that came before the edit which replaced the contacts that it completed."""
-    if campaign.complete or event["time"] < (campaign.edited_at or ""):
+    if campaign.complete or event.time < (campaign.edited_at or ""):
         return False
     campaign.complete = campaign.shown = True
     campaign.contacts_due_at = None
     return True
 
 
-def _started(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _started(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     if campaign.status != "scheduled":
         return False
     campaign.status = "in-progress"
-    campaign.started_at = event["time"]
+    campaign.started_at = event.time
     return True
 
 
-def _held_back(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _held_back(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     """The first hold, or a later one that began after the last had ended."""
     if campaign.retry_until is not None and data["retryUntil"] <= campaign.retry_until:
         return False
@@ -77,16 +77,16 @@ def _held_back(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) 
     return True
 
 
-def _is_news(campaign: CampaignRow, event: EventRecord) -> bool:
+def _is_news(campaign: CampaignRow, event: LogEvent) -> bool:
     """Whether the edit comes after the last one that was taken; then it is the last one."""
-    at, by = event["time"], event.get("causationid")
+    at, by = event.time, event.causationid
     if campaign.edited_at is not None and (at < campaign.edited_at or (at == campaign.edited_at and by == campaign.edited_by)):
         return False
     campaign.edited_at, campaign.edited_by = at, by
     return True
 
 
-def _updated(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _updated(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     if not _is_news(campaign, event):
         return False
     spec = orjson.loads(campaign.spec)
@@ -105,54 +105,54 @@ def _updated(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) ->
     return True
 
 
-def _paused(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _paused(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     return _set_paused(campaign, event, True)
 
 
-def _resumed(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _resumed(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     return _set_paused(campaign, event, False)
 
 
-def _set_paused(campaign: CampaignRow, event: EventRecord, paused: bool) -> bool:
+def _set_paused(campaign: CampaignRow, event: LogEvent, paused: bool) -> bool:
     if campaign.status not in _UNDER_WAY or campaign.paused is paused or not _is_news(campaign, event):
         return False
     campaign.paused = paused
     return True
 
 
-def _cancelled(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _cancelled(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     return _over(campaign, event, data, "cancelled")
 
 
-def _ended(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _ended(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     return _over(campaign, event, data, "ended")
 
 
-def _over(campaign: CampaignRow, event: EventRecord, data: dict[str, Any], status: str) -> bool:
+def _over(campaign: CampaignRow, event: LogEvent, data: dict[str, Any], status: str) -> bool:
     if campaign.status not in _UNDER_WAY:
         return False
     campaign.status = status
     campaign.ended_reason = data["endedReason"]
-    campaign.ended_at = event["time"]
+    campaign.ended_at = event.time
     campaign.paused = False
     return True
 
 
-def _archived(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _archived(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     if campaign.status == "archived":
         return False
     campaign.status = "archived"
     return True
 
 
-def _deleted(campaign: CampaignRow, event: EventRecord, data: dict[str, Any]) -> bool:
+def _deleted(campaign: CampaignRow, event: LogEvent, data: dict[str, Any]) -> bool:
     if campaign.deleted:
         return False
     campaign.deleted = True
     return True
 
 
-CAMPAIGN_FOLDS: dict[str, Callable[[CampaignRow, EventRecord, dict[str, Any]], bool]] = {
+CAMPAIGN_FOLDS: dict[str, Callable[[CampaignRow, LogEvent, dict[str, Any]], bool]] = {
     "ContactsCompleted.v1": _completed,
     "CampaignStarted.v1": _started,
     "CampaignHeldBack.v1": _held_back,

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-import orjson
-
-from events.envelope import EventRecord
 from projections.campaign_progress.call_fold import CALL_FOLDS, CallFold
 from projections.campaign_progress.campaign_fold import CAMPAIGN_FOLDS, created
 from projections.campaign_progress.rows import CallRow, CampaignRow, ContactRow
 from projections.campaign_progress.tally import Tally, move, tally
 from projections.errors import FoldError, UnknownEventError
+from projections.reading import CallData, LogEvent
 
 CREATED = "CampaignCreated.v1"
 SCHEDULED = "CallScheduled.v1"
@@ -37,75 +34,87 @@ class Progress:
     dropped: dict[str, int] = field(default_factory=dict)
     _before: dict[str, Tally | None] = field(default_factory=dict)
 
-    def fold(self, event: EventRecord) -> None:
+    def fold(self, event: LogEvent) -> None:
         """Fold one event; a repeated one changes nothing. Raises `UnknownEventError` and `FoldError`."""
-        type_name = event["type"]
+        type_name = event.type
         fold_call = CALL_FOLDS.get(type_name)
         if fold_call is not None:
             self._fold_call(event, fold_call)
         elif type_name == SCHEDULED:
-            self._schedule(event)
+            self._schedule(event, event.data)
         elif type_name in CAMPAIGN_FOLDS:
             campaign = self._campaign(event)
-            if CAMPAIGN_FOLDS[type_name](campaign, event, event["data"]):
-                self._note(campaign, event)
-                if event["data"].get("replacesContacts"):
+            if CAMPAIGN_FOLDS[type_name](campaign, event, event.data):
+                self._changes(event)
+                if event.data.get("replacesContacts"):
                     self._drop_calls(campaign)
         elif type_name == CREATED:
             self._create(event)
         elif type_name not in _ANSWERS_ONLY:
-            raise UnknownEventError(f"the event {event['id']} is of the type {type_name}, unknown to this release")
+            raise UnknownEventError(f"the event {event.id} is of the type {type_name}, unknown to this release")
 
     def settle(self) -> None:
         """Move the counters of the campaigns by what the batch changed of their calls; once, after the last event."""
         for call_id, call in self.changed.items():
-            move(self.campaigns[call.campaign_id], self._before[call_id], tally(call))
+            move(self.changed_campaigns[call.campaign_id], self._before[call_id], tally(call))
 
-    def _campaign(self, event: EventRecord) -> CampaignRow:
-        campaign = self.campaigns.get(event.get("subject", ""))
+    def _campaign(self, event: LogEvent) -> CampaignRow:
+        campaign = self.campaigns.get(event.subject)
         if campaign is None:
-            raise FoldError(f"{event['type']} {event['id']} names the campaign {event.get('subject')}, which was never created")
+            raise FoldError(f"{event.type} {event.id} names the campaign {event.subject}, which was never created")
         return campaign
 
-    def _note(self, campaign: CampaignRow, event: EventRecord) -> None:
+    def _changes(self, event: LogEvent) -> None:
+        """Its campaign."""
+        campaign = self.changed_campaigns.get(event.subject)
+        if campaign is None:
+            campaign = self.changed_campaigns[event.subject] = self._campaign(event)
         campaign.version += 1
-        campaign.updated_at = event["time"]
-        self.changed_campaigns[campaign.id] = campaign
+        campaign.updated_at = event.time
 
-    def _create(self, event: EventRecord) -> None:
-        campaign_id = event.get("subject", "")
+    def _create(self, event: LogEvent) -> None:
+        campaign_id = event.subject
         if campaign_id not in self.campaigns:
-            campaign = created(event, event["data"], campaign_id, self.partition)
+            campaign = created(event, event.data, campaign_id, self.partition)
             self.campaigns[campaign_id] = self.changed_campaigns[campaign_id] = campaign
 
-    def _schedule(self, event: EventRecord) -> None:
-        campaign, data = self._campaign(event), event["data"]
-        position = data["position"]
+    def _schedule(self, event: LogEvent, data: CallData) -> None:
+        campaign, position, call_id = self._campaign(event), data.position, event.callid
+        if position < 0 or not data.customer:
+            raise FoldError(f"{event.type} {event.id} has no position or no customer")
         if position < campaign.total:
             return
         if position > campaign.total:
             raise FoldError(f"the campaign {campaign.id} got the position {position} where {campaign.total} is next")
-        call_id = event.get("callid", "")
         campaign.total += 1
-        if data.get("part") is not None:
-            campaign.parts_received = data["part"] + 1
-        call = CallRow(call_id, campaign.id, updated_at=event["time"])
-        self.contacts[call_id] = _contact(event, data, call_id, campaign)
-        self.calls[call_id] = self.changed[call_id] = call
+        if data.part is not None:
+            campaign.parts_received = data.part + 1
+        phone_number_id = data.phone_number_id
+        if phone_number_id is not None:
+            # PostgreSQL's text can not hold NUL, and a contact must not stop its partition
+            phone_number_id = phone_number_id.replace("\0", "\ufffd")
+        self.contacts[call_id] = ContactRow(
+            call_id, campaign.id, campaign.partition, position, data.entry, phone_number_id, str(data.customer, "utf-8"), event.time
+        )
+        self.calls[call_id] = self.changed[call_id] = CallRow(call_id, campaign.id, updated_at=event.time)
         self._before[call_id] = None
-        self._note(campaign, event)
+        self._changes(event)
 
-    def _fold_call(self, event: EventRecord, fold: CallFold) -> None:
-        call_id = event.get("callid", "")
+    def _fold_call(self, event: LogEvent, fold: CallFold) -> None:
+        call_id = event.callid
         call = self.calls.get(call_id)
-        if call is None or call.campaign_id != event.get("subject"):
-            raise FoldError(f"{event['type']} {event['id']} names the call {call_id}, which its campaign never had")
-        if call_id not in self._before:
-            self._before[call_id] = tally(call)
-        if fold(call, event, event["data"]):
-            call.updated_at = event["time"]
-            self.changed[call_id] = call
-            self._note(self._campaign(event), event)
+        if call is None or call.campaign_id != event.subject:
+            raise FoldError(f"{event.type} {event.id} names the call {call_id}, which its campaign never had")
+        if call_id in self.changed:
+            is_changed = fold(call, event, event.data)
+        else:
+            before = tally(call)
+            is_changed = fold(call, event, event.data)
+            if is_changed:
+                self._before[call_id], self.changed[call_id] = before, call
+        if is_changed:
+            call.updated_at = event.time
+            self._changes(event)
 
     def _drop_calls(self, campaign: CampaignRow) -> None:
         for call_id in [call_id for call_id, call in self.calls.items() if call.campaign_id == campaign.id]:
@@ -114,30 +123,14 @@ class Progress:
         self.dropped[campaign.id] = campaign.first_position
 
 
-def _contact(event: EventRecord, data: dict[str, Any], call_id: str, campaign: CampaignRow) -> ContactRow:
-    phone_number_id = data.get("phoneNumberId")
-    return ContactRow(
-        call_id,
-        campaign.id,
-        campaign.partition,
-        data["position"],
-        data.get("entry"),
-        # PostgreSQL's text can not hold NUL, and a contact must not stop its partition
-        None if phone_number_id is None else phone_number_id.replace("\0", "\ufffd"),
-        orjson.dumps(data["customer"]).decode(),
-        event["time"],
-    )
-
-
-def touched(events: Iterable[EventRecord]) -> tuple[list[str], list[str]]:
+def touched(events: Iterable[LogEvent]) -> tuple[list[str], list[str]]:
     """The ids of the campaigns and of the calls whose rows folding the events may need, each once, in the order of the log."""
     campaign_ids: dict[str, None] = {}
     call_ids: dict[str, None] = {}
     for event in events:
-        type_name = event["type"]
-        if type_name in _ANSWERS_ONLY:
-            continue
-        campaign_ids[event.get("subject", "")] = None
-        if type_name in CALL_FOLDS:
-            call_ids[event.get("callid", "")] = None
+        if event.type in CALL_FOLDS:
+            call_ids[event.callid] = None
+            campaign_ids[event.subject] = None
+        elif event.type not in _ANSWERS_ONLY:
+            campaign_ids[event.subject] = None
     return list(campaign_ids), list(call_ids)

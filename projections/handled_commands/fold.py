@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import orjson
 
-from events.envelope import EventRecord
 from events.facts import ANSWERS_USER
 from events.instants import iso, parse_instant
 from events.topics import COMMANDS_KEPT
+from projections.reading import LogEvent
 
+_DAY = len("2030-01-31")
 _REFUSALS = frozenset({"CommandRejected.v1", "CommandHadNoEffect.v1"})
 
 
@@ -32,27 +33,33 @@ def forgotten_before(at: str) -> str:
     return iso(parse_instant(at) - COMMANDS_KEPT)
 
 
-def fold_handled(known: dict[tuple[str, str], HandledRow], event: EventRecord, partition: int) -> HandledRow | None:
+def fold_handled(known: dict[tuple[str, str], HandledRow], event: LogEvent, partition: int) -> HandledRow | None:
     """The row to remember by this event, put into `known`; `None` where it answers no user or its command is known already.
 
     `known` must hold the rows of all commands that the batch names; a row that is forgotten by now is replaced.
     """
-    if event["type"] not in ANSWERS_USER or "causationid" not in event:
+    command_id = event.causationid
+    if command_id is None or event.type not in ANSWERS_USER:
         return None
-    command_id = event["causationid"]
-    key = (event["orgid"], command_id)
+    key = (event.orgid, command_id)
     first = known.get(key)
-    if first is not None and (first.first_at == event["time"] or first.first_at >= forgotten_before(event["time"])):
+    if first is not None and not _is_forgotten(first.first_at, event.time):
         return None
-    rejection = orjson.dumps(event["data"]).decode() if event["type"] in _REFUSALS else None
-    row = HandledRow(
-        event["orgid"], command_id, partition, event.get("subject"), event["type"], event["time"], rejection, event.get("requesthash")
-    )
+    rejection = orjson.dumps(event.data).decode() if event.type in _REFUSALS else None
+    row = HandledRow(event.orgid, command_id, partition, event.subject or None, event.type, event.time, rejection, event.requesthash)
     known[key] = row
     return row
 
 
-def named_commands(events: Iterable[EventRecord]) -> list[tuple[str, str]]:
+def named_commands(events: Iterable[LogEvent]) -> list[tuple[str, str]]:
     """Org and id of each command that the events answer, each once, in the order of the log."""
-    found = {(event["orgid"], event["causationid"]): None for event in events if "causationid" in event and event["type"] in ANSWERS_USER}
+    found: dict[tuple[str, str], None] = {}
+    for event in events:
+        if event.causationid is not None and event.type in ANSWERS_USER:
+            found[event.orgid, event.causationid] = None
     return list(found)
+
+
+def _is_forgotten(first_at: str, at: str) -> bool:
+    # most commands are answered within a day, which needs no arithmetic
+    return first_at[:_DAY] != at[:_DAY] and first_at < forgotten_before(at)

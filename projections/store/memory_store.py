@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 
-from events.envelope import EventRecord
 from events.instants import parse_instant
 from projections.campaign_progress.fold import Progress, touched
 from projections.campaign_progress.rows import CALL_COLUMNS, CAMPAIGN_COLUMNS, CallRow, CampaignRow, ContactRow
 from projections.dial_task.task import DialTask
 from projections.engine_snapshot.snapshot import EngineSnapshot, HandledCommand
 from projections.handled_commands.fold import HandledRow, fold_handled, forgotten_before, named_commands
+from projections.reading import LogEvent
 from projections.store.dial_reads import dial_task
 from projections.store.port import Applied, Fenced, ReadModelMismatchError
 from projections.store.snapshot_reads import call_snapshot, campaign_snapshot
@@ -74,7 +74,7 @@ class MemoryProjectionStore:
     async def next_offsets(self) -> dict[int, int]:
         return {partition: offset.next_offset for partition, offset in self._offsets.items()}
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[EventRecord]) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
         stored = self._offsets.get(partition, _Offset())
         if stored.next_offset != start_offset:
             return Fenced(stored.next_offset)
@@ -82,14 +82,14 @@ class MemoryProjectionStore:
             self._offsets[partition] = _Offset(next_offset, stored.last_event_at)
             return Applied(next_offset, 0)
         progress, handled = self._folded(partition, records)
-        last_event_at = max(stored.last_event_at or "", *(record["time"] for record in records), "")
+        last_event_at = max(stored.last_event_at or "", *(record.time for record in records), "")
         self._keep(progress)
         self.handled |= handled
         self._forget(partition, last_event_at)
         self._offsets[partition] = _Offset(next_offset, last_event_at)
         return Applied(next_offset, len(progress.changed_campaigns))
 
-    def _folded(self, partition: int, records: Sequence[EventRecord]) -> tuple[Progress, dict[tuple[str, str], HandledRow]]:
+    def _folded(self, partition: int, records: Sequence[LogEvent]) -> tuple[Progress, dict[tuple[str, str], HandledRow]]:
         """On copies, so that a batch that can not be folded leaves no trace."""
         campaign_ids, call_ids = touched(records)
         campaigns = {id: CampaignRow(*_campaign_values(self.campaigns[id])) for id in campaign_ids if id in self.campaigns}

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from events.envelope import EventRecord
 from projections.dial_task.task import DialTask
 from projections.engine_snapshot.snapshot import EngineSnapshot
+from projections.reading import LogEvent
 
 
 class ReadModelMismatchError(Exception):
@@ -40,7 +40,7 @@ class ProjectionStore(Protocol):
     async def next_offsets(self) -> dict[int, int]:
         """The stored offset of each partition; one that is absent stands at 0."""
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[EventRecord]) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
         """Fold the records, in the log's order, and store `next_offset`, all in one transaction or not at all.
 
         The records are those of the log from `start_offset` up to, not including, `next_offset`. Raises

@@ -6,13 +6,14 @@ from functools import partial
 from sqlalchemy import Connection, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from events.envelope import EventRecord
 from projections.campaign_progress.fold import Progress, touched
 from projections.dial_task.task import DialTask
 from projections.engine_snapshot.snapshot import EngineSnapshot
 from projections.handled_commands.fold import fold_handled, forgotten_before, named_commands
+from projections.reading import LogEvent
 from projections.store.dial_reads import read_dial_tasks
 from projections.store.engine import reading
+from projections.store.hot_rows import HotRows
 from projections.store.port import Applied, Fenced, ReadModelMismatchError
 from projections.store.row_reading import read_calls, read_campaigns, read_handled
 from projections.store.row_writing import RowWriting, insert_once
@@ -36,6 +37,7 @@ class SqlProjectionStore:
         self._tables = tables
         self._publishes = publishes
         self._writing = RowWriting(tables, database.dialect)
+        self._hot: dict[int, HotRows] = {}
 
     async def close(self) -> None:
         """Wait for the write under way; the database stays open."""
@@ -65,21 +67,28 @@ class SqlProjectionStore:
             rows = await connection.execute(select(offsets.c.partition, offsets.c.next_offset))
             return {row.partition: row.next_offset for row in rows}
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[EventRecord]) -> Applied | Fenced:
-        return await self.writer.run(
-            partial(self._apply, partition=partition, start_offset=start_offset, next_offset=next_offset, records=records)
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
+        hot = self._hot.pop(partition, None)
+        if hot is None or hot.next_offset != start_offset:
+            hot = HotRows(start_offset)
+        outcome = await self.writer.run(
+            partial(self._apply, partition=partition, start_offset=start_offset, next_offset=next_offset, records=records, hot=hot)
         )
+        if isinstance(outcome, Applied):
+            self._hot[partition] = hot
+        return outcome
 
     def _apply(
-        self, connection: Connection, partition: int, start_offset: int, next_offset: int, records: Sequence[EventRecord]
+        self, connection: Connection, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent], hot: HotRows
     ) -> Applied | Fenced:
         stored, last_event_at = self._stored_offset(connection, partition)
         if stored != start_offset:
             return Fenced(stored)
-        changed = self._fold(connection, partition, records) if records else 0
+        changed = self._fold(connection, partition, records, hot) if records else 0
         if records:
-            last_event_at = max(last_event_at or "", *(record["time"] for record in records), "")
+            last_event_at = max(last_event_at or "", max([record.time for record in records]))
             self._forget(connection, partition, last_event_at)
+        hot.next_offset = next_offset
         self._move_offset(connection, partition, next_offset, last_event_at)
         return Applied(next_offset, changed)
 
@@ -92,13 +101,11 @@ class SqlProjectionStore:
             row = (connection.execute(query.with_for_update())).one()
         return row[0], row[1]
 
-    def _fold(self, connection: Connection, partition: int, records: Sequence[EventRecord]) -> int:
+    def _fold(self, connection: Connection, partition: int, records: Sequence[LogEvent], hot: HotRows) -> int:
         campaign_ids, call_ids = touched(records)
-        progress = Progress(
-            partition,
-            read_campaigns(connection, self._tables, campaign_ids),
-            read_calls(connection, self._tables, call_ids),
-        )
+        hot.campaigns |= read_campaigns(connection, self._tables, [id for id in campaign_ids if id not in hot.campaigns])
+        hot.calls |= read_calls(connection, self._tables, [id for id in call_ids if id not in hot.calls])
+        progress = Progress(partition, hot.campaigns, hot.calls)
         known = read_handled(connection, self._tables, named_commands(records))
         handled = {}
         for record in records:
@@ -113,6 +120,7 @@ class SqlProjectionStore:
         if self._publishes:
             shown = [{"campaign_id": c.id, "partition": partition, "version": c.version} for c in changed if c.shown]
             self._writing.write_outbox(connection, shown)
+        hot.keep(progress, call_ids)
         return len(changed)
 
     def _forget(self, connection: Connection, partition: int, at: str) -> None:

@@ -8,6 +8,7 @@ from events.codec import read_event
 from projections.campaign_progress.fold import Progress
 from projections.campaign_progress.rows import CampaignRow
 from projections.queries.views import CallView, Rejection
+from projections.reading import read_events
 from services.api.event_log import EventLog
 
 
@@ -36,8 +37,8 @@ class LogAnswers:
         async with self._room:
             async for value in self._log.between(partition, first_offset, next_offset):
                 if name in value:
-                    event = read_event(value)
-                    if event.get("subject") == campaign_id:
+                    (event,) = read_events([value])
+                    if event.subject == campaign_id:
                         progress.fold(event)
         progress.settle()
         row = progress.campaigns.get(campaign_id)

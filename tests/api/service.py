@@ -13,10 +13,11 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
-from events.codec import decode_command, encode_event, read_event
+from events.codec import decode_command, encode_event
 from events.envelope import Command
 from events.topics import WEBHOOK_COMMANDS, Topic
 from projections.queries.read_model import SqlReadModel
+from projections.reading import read_events
 from projections.store.engine import open_database
 from projections.store.sql_store import SqlProjectionStore
 from services.api.app import make_app
@@ -110,7 +111,7 @@ class MemoryLog:
         async with self.turn:
             end = len(self.events)
             if self.projector_runs and self.projected < end:
-                records = [read_event(value) for value in self.events[self.projected : end]]
+                records = read_events(self.events[self.projected : end])
                 await self.store.apply(0, self.projected, end, records)
                 self.projected = end
 

@@ -10,6 +10,7 @@ import pytest
 from events.codec import decode_event, encode_event, event_of, read_event
 from events.facts import FACTS
 from projections.campaign_progress.fold import Progress
+from projections.reading import read_events
 from services.runtime.kafka import partition_of
 from tests.bench.plans import zipf_plans
 from tests.bench.reference import ReferenceFold, call_line, campaign_line, digest, reference_digests
@@ -130,7 +131,7 @@ def _folded_by_ours(workload: Workload, events: int, batch: int) -> str:
     progress = [Progress(partition, {}, {}) for partition in range(PARTITIONS)]
     for number, record in enumerate(workload.records(events), 1):
         fold = progress[record.partition]
-        fold.fold(read_event(record.value))
+        fold.fold(*read_events([record.value]))
         if number % batch == 0:
             for partition, settled in enumerate(progress):
                 settled.settle()

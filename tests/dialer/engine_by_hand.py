@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from events.codec import decode_command, encode_event, read_event
+from events.codec import decode_command, encode_event
 from events.commands import ClaimCall, DialOutcome, ReportCall
 from events.envelope import Command, Event
 from events.facts import (
@@ -26,6 +26,7 @@ from events.facts import (
 )
 from events.ids import call_id_of, campaign_id_of
 from events.topics import CALL_COMMANDS, CAMPAIGN_EVENTS
+from projections.reading import read_events
 from projections.store.engine import open_database
 from projections.store.port import Applied
 from projections.store.sql_store import SqlProjectionStore
@@ -65,7 +66,7 @@ class EngineByHand:
         partition = partition_of(ORG, self.settings.topic_partitions)
         async with self._writing:
             sent = await self.producer.send_and_wait(self.settings.topic_name(CAMPAIGN_EVENTS), value, ORG.encode(), partition)
-            self._unapplied.append((sent.offset, read_event(value)))
+            self._unapplied.append((sent.offset, *read_events([value])))
             if not self.holds_the_read_model_back:
                 await self.let_the_read_model_catch_up()
 

@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import given, settings
 
 from events import commands
-from events.codec import encode_event, read_event
 from events.envelope import Event
 from projections.store.engine import open_database
 from projections.store.sql_store import SqlProjectionStore
@@ -17,6 +16,7 @@ from services.engine.decider.state import PartitionState
 from services.engine.restore import state_of
 from tests.engine.given import World, names, through_the_log
 from tests.engine.test_properties import STEPS, play
+from tests.projections.given import records
 
 
 async def restored(log: list[Event], cut: int) -> PartitionState:
@@ -26,7 +26,7 @@ async def restored(log: list[Event], cut: int) -> PartitionState:
         store = SqlProjectionStore(database)
         try:
             await store.ensure_schema()
-            await store.apply(0, 0, cut, [read_event(encode_event(event, f"e-{n}")) for n, event in enumerate(log[:cut])])
+            await store.apply(0, 0, cut, records(log[:cut]))
             snapshot = await store.engine_snapshot(0)
         finally:
             await store.close()

@@ -11,6 +11,7 @@ from events.calls import DELETED, LATEST_AT_PASSED, NOT_ELIGIBLE, PREDIAL_FAILED
 from events.envelope import EventRecord
 from projections.campaign_progress.call_fold import CALL_FOLDS
 from projections.campaign_progress.rows import CallRow
+from projections.reading import log_event
 from services.notifier.messages import NAMES, Known, WebhookMessage, message_of
 from tests.notifier.given import CAMPAIGN, NOW, ORG, call_id, created, event, ready
 
@@ -173,7 +174,8 @@ def test_a_contacts_last_message_is_its_status_in_the_read_model(life: tuple[lis
     facts.append(ended(reason, **more))
     row = CallRow(call_id(), CAMPAIGN)
     for fact in facts:
-        CALL_FOLDS[fact["type"]](row, fact, fact["data"])
+        folded = log_event(fact)
+        CALL_FOLDS[fact["type"]](row, folded, folded.data)
     names = [name for name, _ in said(*ready(), *facts)]
     assert names[-1] == row.contact_status
     assert names == (["contact.dispatched"] if row.dispatched_at else []) + [row.contact_status]

@@ -6,12 +6,13 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from events.codec import encode_event, read_event
-from events.envelope import Event, EventRecord
+from events.codec import encode_event
+from events.envelope import Event
 from projections.campaign_progress.fold import Progress
 from projections.campaign_progress.rows import COUNTERS, CallRow, CampaignRow
 from projections.campaign_progress.tally import clear, move, tally
 from projections.handled_commands.fold import HandledRow, fold_handled
+from projections.reading import LogEvent, read_events
 from projections.store.dump import dump
 from projections.store.engine import open_database
 from projections.store.memory_store import MemoryProjectionStore
@@ -21,9 +22,9 @@ from projections.store.sql_store import SqlProjectionStore
 PARTITION = 1
 
 
-def records(events: Iterable[Event], start: int = 0) -> list[EventRecord]:
+def records(events: Iterable[Event], start: int = 0) -> list[LogEvent]:
     """The events as they come from the log."""
-    return [read_event(encode_event(event, f"e-{number}")) for number, event in enumerate(events, start)]
+    return read_events([encode_event(event, f"e-{number}") for number, event in enumerate(events, start)])
 
 
 def spread(events: Sequence[Event]) -> list[Event]:
@@ -40,7 +41,7 @@ class Rows:
         self.contacts: dict[str, tuple[Any, ...]] = {}
         self.handled: dict[tuple[str, str], HandledRow] = {}
 
-    def fold(self, batch: Sequence[EventRecord]) -> "Rows":
+    def fold(self, batch: Sequence[LogEvent]) -> "Rows":
         progress = Progress(PARTITION, self.campaigns, self.calls)
         for record in batch:
             progress.fold(record)
@@ -89,7 +90,7 @@ def counters(campaign: CampaignRow) -> dict[str, int]:
     return {name: getattr(campaign, name) for name in COUNTERS}
 
 
-def folded(log: Sequence[EventRecord]) -> Rows:
+def folded(log: Sequence[LogEvent]) -> Rows:
     return Rows().fold(log)
 
 
@@ -106,7 +107,7 @@ async def open_store(database_url: str) -> AsyncIterator[SqlProjectionStore]:
         await database.dispose()
 
 
-async def fill(store: ProjectionStore, log: Sequence[EventRecord], cuts: Iterable[int] = ()) -> None:
+async def fill(store: ProjectionStore, log: Sequence[LogEvent], cuts: Iterable[int] = ()) -> None:
     """Apply the log from offset 0 in batches that end at the cuts."""
     start = 0
     for end in [*sorted(cuts), len(log)]:

@@ -7,9 +7,10 @@ import orjson
 import pytest
 
 from events import commands
-from events.envelope import EventRecord
+from events.codec import encode_event, read_event
 from events.instants import iso
 from projections.errors import FoldError, UnknownEventError
+from projections.reading import log_event
 from services.engine.decider.policy import Policy
 from tests.engine.given import World
 from tests.projections.given import Rows, counters, folded, records, spread
@@ -220,7 +221,7 @@ def test_a_command_is_remembered_by_what_it_yielded_first() -> None:
 
 def test_an_unknown_event_or_version_stops_the_fold_loudly() -> None:
     log = records(World().do(commands.StopCampaign(), "00000000-0000-5000-8000-000000000000"))
-    log[0]["type"] = "CampaignCreated.v9"
+    log[0].type = "CampaignCreated.v9"
     with pytest.raises(UnknownEventError, match=r"CampaignCreated\.v9"):
         folded(log)
 
@@ -229,36 +230,32 @@ def test_an_event_of_a_campaign_or_call_that_never_was_stops_the_fold_loudly() -
     world, _ = started()
     log = records(world.log)
     with pytest.raises(FoldError):
-        folded([event for event in log if event["type"] != "CampaignCreated.v1"])
+        folded([event for event in log if event.type != "CampaignCreated.v1"])
     with pytest.raises(FoldError):
-        folded([event for event in log if event["type"] != "CallScheduled.v1"])
+        folded([event for event in log if event.type != "CallScheduled.v1"])
 
 
 def test_a_gap_in_the_positions_stops_the_fold_loudly() -> None:
     world, _ = started(3)
     log = records(world.log)
-    lost = next(event for event in log if event["type"] == "CallScheduled.v1" and event["data"]["position"] == 1)
+    lost = next(event for event in log if event.type == "CallScheduled.v1" and event.data.position == 1)
     with pytest.raises(FoldError, match="position 2"):
         folded([event for event in log if event is not lost])
 
 
 def test_a_field_of_a_later_release_is_passed_over() -> None:
     world, _ = started()
-    log = records(world.log)
-
-    def extended(event: EventRecord) -> EventRecord:
-        copy: EventRecord = orjson.loads(orjson.dumps(event))
-        copy["data"]["addedLater"] = {"x": 1}
-        return copy
-
-    assert folded([extended(event) for event in log]).seen() == folded(log).seen()
+    extended = [read_event(encode_event(event, f"e-{number}")) for number, event in enumerate(world.log)]
+    for record in extended:
+        record["data"]["addedLater"] = {"x": 1}
+    assert folded([log_event(record) for record in extended]).seen() == folded(records(world.log)).seen()
 
 
 def test_the_version_counts_the_events_that_changed_the_campaign_or_its_calls() -> None:
     world, campaign_id = started(1)
     world.finish(world.active(campaign_id)[0])
     assert rows(world).campaign().version == len(world.log)
-    assert rows(world).campaign().updated_at == records(spread(world.log))[-1]["time"]
+    assert rows(world).campaign().updated_at == records(spread(world.log))[-1].time
 
 
 def test_contacts_added_later_count_and_come_last() -> None:
@@ -289,6 +286,6 @@ def test_the_contacts_completed_before_they_were_replaced_do_not_complete_those_
     plan = [{"phoneNumberId": "p", "customers": [{"number": "+14155550001"}, {"number": "+14155550002"}]}]
     world.do(commands.UpdateCampaign.model_validate({"dialPlan": plan}), campaign_id)
     log = records(spread(world.log))
-    assert [record["type"] for record in log[2:5]] == ["ContactsCompleted.v1", "CampaignUpdated.v1", "CallScheduled.v1"]
+    assert [record.type for record in log[2:5]] == ["ContactsCompleted.v1", "CampaignUpdated.v1", "CallScheduled.v1"]
     assert not folded([*log[:5], log[2]]).campaign().complete
     assert folded([*log, log[2]]).campaign().complete

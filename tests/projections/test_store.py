@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, select
 
 from events import commands
-from events.envelope import EventRecord
 from projections.errors import FoldError, UnknownEventError
+from projections.reading import CallData, LogEvent
 from projections.store.dump import dump
 from projections.store.generations import fresh_tables, swap_in
 from projections.store.memory_store import MemoryProjectionStore
@@ -108,6 +108,20 @@ async def test_of_two_that_write_the_same_batch_at_once_one_is_fenced(store: Sql
     assert await store.next_offsets() == {PARTITION: len(log)}
 
 
+async def test_two_that_take_turns_at_a_partition_never_fold_onto_rows_that_the_other_changed(
+    store: SqlProjectionStore, database_url: str, tmp_path: Path
+) -> None:
+    log = records(spread(busy_world().log))
+    async with open_store(database_url) as other, open_store(f"sqlite:///{tmp_path}/alone.sqlite") as alone:
+        await fill(alone, log)
+        for start in range(0, len(log), 3):
+            batch = log[start : start + 3]
+            writers = (store, other) if start % 2 else (other, store)
+            assert isinstance(await writers[0].apply(PARTITION, start, start + len(batch), batch), Applied)
+            assert await writers[1].apply(PARTITION, start, start + len(batch), batch) == Fenced(start + len(batch))
+        assert await dumped(store) == await dumped(alone)
+
+
 async def test_partitions_do_not_know_each_other(any_store: ProjectionStore) -> None:
     log = records(World().do(draft()))
     await any_store.apply(0, 0, 5, log)
@@ -121,7 +135,8 @@ async def test_a_batch_that_can_not_be_folded_leaves_no_trace(any_store: Project
     log = records(spread(busy_world().log))
     await fill(any_store, log[:10])
     before = await dumped(any_store)
-    poison: EventRecord = {**log[10], "type": wrong, "callid": "unheard of", "data": {"endedReason": "x", "endedAt": "y"}}
+    data = CallData(ended_reason="x", ended_at="y")
+    poison = LogEvent(id="e", type=wrong, orgid="o", time=log[10].time, subject=log[10].subject, callid="unheard of", data=data)
     with pytest.raises((UnknownEventError, FoldError)):
         await any_store.apply(PARTITION, 10, 13, [*log[10:12], poison])
     assert await dumped(any_store) == before
@@ -191,7 +206,7 @@ async def test_a_dial_task_says_whom_to_call_from_which_number_and_as_whom(any_s
 
 async def test_a_phone_number_id_that_postgresql_can_not_hold_does_not_stop_the_partition(any_store: ProjectionStore) -> None:
     log = records(World().do(draft()))
-    log[1]["data"]["phoneNumberId"] = "p\x00"
+    log[1].data.phone_number_id = "p\x00"
     await fill(any_store, log)
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import aiohttp
 from aiokafka import AIOKafkaProducer
 
-from events.codec import encode_event, read_event
-from events.envelope import Event, EventRecord
+from events.codec import encode_event
+from events.envelope import Event
 from events.topics import CAMPAIGN_EVENTS
+from projections.reading import LogEvent, read_events
 from services.runtime.kafka import make_producer, partition_of
 from services.runtime.settings import Settings
 from tests.support.eventually import eventually
@@ -28,7 +29,7 @@ class Log:
         self._producer = producer
         self._topic = settings.topic_name(CAMPAIGN_EVENTS)
         self._written = 0
-        self.committed: dict[int, list[EventRecord]] = {}
+        self.committed: dict[int, list[LogEvent]] = {}
         self.ends: dict[int, int] = {}
 
     async def write(self, events: Iterable[Event], abort: bool = False) -> None:
@@ -43,7 +44,7 @@ class Log:
         partition = partition_of(org_id, self._settings.topic_partitions)
         sent = await self._producer.send_and_wait(self._topic, value, org_id.encode(), partition)
         if not abort:
-            self.committed.setdefault(partition, []).append(read_event(value))
+            self.committed.setdefault(partition, []).extend(read_events([value]))
             self.ends[partition] = sent.offset + 1
 
     async def write_raw(self, org_id: str, value: bytes) -> None:

@@ -8,13 +8,14 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from events.codec import encode_command, read_event
+from events.codec import encode_command
 from events.commands import ReportCall
 from events.envelope import Command
 from events.schemas import campaign_state_schema, event_schemas
 from events.topics import CALL_COMMANDS
 from projections.campaign_progress.fold import Progress
 from projections.campaign_state.summary import summary
+from projections.reading import read_events
 from services.api.openapi import openapi
 from tests.api.service import LATER, Service, draft, running_service
 from tests.schemas.api import CONTRACT, broken_by, broken_by_operation
@@ -144,7 +145,7 @@ async def test_what_the_log_and_the_state_topic_hold_is_what_their_schemas_say(l
     for value in lived.log.events:
         event = orjson.loads(value)
         Draft202012Validator(schemas[event["type"]]).validate(event)
-        progress.fold(read_event(value))
+        progress.fold(*read_events([value]))
     progress.settle()
     for row in progress.campaigns.values():
         state = orjson.loads(summary(row, 1_000_000) or b"")
