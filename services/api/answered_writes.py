@@ -30,8 +30,7 @@ async def write(request: web.Request, body_hash: str, plans: Plans, answer: Answ
 
     async def carry_out(asked: Asked) -> Accepted | Refused:
         plan = await asyncio.to_thread(plans, asked) if _is_large(request) else plans(asked)
-        with context.metrics.writes_waiting.track_inprogress():
-            return await context.writer.carry_out(plan)
+        return await context.writer.carry_out(plan)
 
     return await joined(request, body_hash, carry_out, answer)
 
@@ -43,13 +42,14 @@ async def joined(
     answer: Callable[[T], Awaitable[web.StreamResponse]],
 ) -> web.StreamResponse:
     """`write` of anything that is carried out once for all who ask the same."""
-    key = request.headers.get("Idempotency-Key")
+    context, key = context_of(request), request.headers.get("Idempotency-Key")
     identity = RequestIdentity.of(request[ORG], request.method, request.path, body_hash, key)
 
-    def act(command_id: str) -> Awaitable[T | Refused]:
-        return carry_out(Asked(request[ORG], command_id, identity.digest))
+    async def act(command_id: str) -> T | Refused:
+        with context.metrics.writes_waiting.track_inprogress():
+            return await carry_out(Asked(request[ORG], command_id, identity.digest))
 
-    async with context_of(request).repeats.joined(identity, act) as part:
+    async with context.repeats.joined(identity, act) as part:
         if isinstance(part.result, Refused):
             refusal = part.result.error
             response: web.StreamResponse = await write_whole(request, error_response(refusal.status, refusal.message))

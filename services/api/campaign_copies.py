@@ -1,5 +1,6 @@
 """Owns `duplicateFromCampaignId`: a campaign made of another one and of what the request gives (contract, the table at its top)."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
@@ -14,32 +15,46 @@ from events.overrides import deep_merged
 from events.validation import messages_of
 from events.wire import AnyWire
 from projections.campaign_progress.rows import CampaignRow
-from services.api.answered_writes import beside_if_large, no_campaign, write_body
+from services.api.answered_writes import beside_if_large, joined, no_campaign, whole_campaign
 from services.api.campaign_stream import PAGE, calls_of, pages_of
 from services.api.contact_plans import plan_spooled_creation
-from services.api.context import ORG, ApiContext, context_of
+from services.api.context import ApiContext, context_of
 from services.api.errors import InvalidRequestError
 from services.api.generations import COPIED_FROM
-from services.api.plans import plan_creation
+from services.api.plans import Asked, plan_creation, plan_repeated_creation
+from services.api.writing import Accepted, Refused
 
 _MERGED = ("assistantOverrides", "squadOverrides")
 
 
 async def create_copy(request: web.Request, body: bytes, copy: CampaignCopy) -> web.StreamResponse:
-    """The source's contacts are copied as they stand in the read model, unless the request gives others."""
-    context, org_id, source_id = context_of(request), request[ORG], copy.duplicate_from_campaign_id
-    source = await context.read_model.campaign(org_id, source_id)
-    if source is None:
-        raise no_campaign(source_id)
-    fields = copied_fields(source, copy.to_wire(), context.clock.now())
-    if copy.customers is not None:
-        draft = await beside_if_large(body, lambda: _validated(CampaignDraft, fields))
-        return await write_body(request, body, lambda asked: plan_creation(asked, draft), 201)
-    head = _validated(CampaignHead, fields)
-    async with context.uploads.room(), context.uploads.spool() as spool:
-        async for customer in _customers(context, org_id, source):
-            spool.add(customer)
-        return await write_body(request, body, lambda asked: plan_spooled_creation(asked, head, spool), 201)
+    """The source's contacts are copied as they stand in the read model, unless the request gives others.
+
+    A repeat needs no source, which may be gone by now.
+    """
+    context, source_id = context_of(request), copy.duplicate_from_campaign_id
+
+    async def carry_out(asked: Asked) -> Accepted | Refused:
+        made = await context.read_model.campaign(asked.org_id, asked.campaign_id, deleted=True)
+        if made is not None:
+            return await context.writer.carry_out(plan_repeated_creation(asked, orjson.loads(made.spec)))
+        source = await context.read_model.campaign(asked.org_id, source_id)
+        if source is None:
+            raise no_campaign(source_id)
+        fields = copied_fields(source, copy.to_wire(), context.clock.now())
+        if copy.customers is not None:
+            return await context.writer.carry_out(
+                await beside_if_large(body, lambda: plan_creation(asked, _validated(CampaignDraft, fields)))
+            )
+        head = _validated(CampaignHead, fields)
+        async with context.uploads.room(), context.uploads.spool() as spool:
+            async for customer in _customers(context, asked.org_id, source):
+                spool.add(customer)
+            plan = await beside_if_large(body, lambda: plan_spooled_creation(asked, head, spool))
+            return await context.writer.carry_out(plan)
+
+    body_hash = await beside_if_large(body, lambda: hashlib.sha256(body).hexdigest())
+    return await joined(request, body_hash, carry_out, lambda accepted: whole_campaign(request, accepted, 201))
 
 
 def copied_fields(source: CampaignRow, given: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -101,6 +101,12 @@ def plan_creation(asked: Asked, draft: CampaignDraft) -> Plan:
     return Plan(asked, campaign_id, tuple(ids), tuple(records), ids[-1], COMPLETED, creates=True)
 
 
+def plan_repeated_creation(asked: Asked, spec: dict[str, Any]) -> Plan:
+    """The command that created a campaign of this spec, again, without its contacts: the engine answers it as the repeat that it is."""
+    record = _encoded(asked.command(CreateCampaign.model_validate({**spec, "parts": 1}, extra="ignore", by_alias=True, by_name=False)))
+    return Plan(asked, asked.campaign_id, (asked.command_id,), (record,), asked.command_id, COMPLETED, creates=True)
+
+
 def _encoded(command: Command) -> bytes:
     try:
         return encode_command(command)

@@ -1,5 +1,6 @@
 """The contract's "copy": V2's create with `duplicateFromCampaignId`."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -109,3 +110,27 @@ async def test_what_a_copy_may_not_hold_is_refused_by_name(service: Service) -> 
     source = await service.create(path="/v2/campaign", **SOURCE)
     answer = await copy(service, source, status=400, dialPlan=[{}], extra=1)
     assert answer["message"] == ["property dialPlan should not exist", "property extra should not exist"]
+
+
+@pytest.mark.parametrize("customers", [None, [CUSTOMER]])
+async def test_a_keyed_repeat_is_answered_the_same_when_the_source_is_gone_and_another_request_under_the_key_refused(
+    service: Service, customers: Any
+) -> None:
+    source = await service.create(path="/v2/campaign", **SOURCE)
+    body = {"name": "Summer", "duplicateFromCampaignId": source["id"], "customers": customers}
+    key = {"Idempotency-Key": "k-1"}
+    first = await service.answer("POST", "/v2/campaign", body, status=201, headers=key)
+    await service.answer("DELETE", f"/campaign/{source['id']}")
+    assert await service.answer("POST", "/v2/campaign", body, status=201, headers=key) == first
+    await service.answer("POST", "/v2/campaign", body | {"name": "Autumn"}, status=400, headers=key)
+    await service.answer("POST", "/v2/campaign", body, status=404)
+
+
+async def test_a_repeat_is_answered_the_same_when_the_schedule_that_was_copied_is_over(service: Service) -> None:
+    plan = {"earliestAt": "2030-01-01T09:00:01Z", "latestAt": "2030-01-01T10:00:00Z"}
+    source = await service.create(path="/v2/campaign", **SOURCE | {"schedulePlan": plan})
+    body = {"name": "Summer", "duplicateFromCampaignId": source["id"]}
+    key = {"Idempotency-Key": "k-1"}
+    first = await service.answer("POST", "/v2/campaign", body, status=201, headers=key)
+    service.log.world.now += timedelta(hours=2)
+    assert (await service.answer("POST", "/v2/campaign", body, status=201, headers=key))["id"] == first["id"]
