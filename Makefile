@@ -18,7 +18,7 @@ STREAMS_SOURCES := $(STREAMS)/pom.xml $(wildcard $(STREAMS)/src/main/java/*.java
 STREAMS_STAMP := $(STREAMS)/target/.stamp-$(firstword $(shell cat $(STREAMS_SOURCES) | cksum))
 KAFKA_STAMP := .kafka/libs/.stamp-$(firstword $(shell cksum < $(POM)))
 
-.PHONY: help setup run demo bench test lint types tests chaos format schemas lock clean
+.PHONY: help setup run demo bench test lint types tests simulate chaos format schemas lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
