@@ -65,13 +65,14 @@ def _nobody_cares(*what: object) -> None:
 
 
 class Broker:
-    """`on_change` is told each partition whose stable end may have moved, `on_commit` each transaction, right after it is committed."""
+    """`on_change` is told of partitions whose stable end may have moved, `on_commit` of transactions, then `on_place` of places."""
 
     def __init__(self) -> None:
         self.partitions: dict[TopicPartition, Partition] = {}
         self.offsets: dict[tuple[str, TopicPartition], int] = {}
         self.on_change: Callable[[TopicPartition], None] = _nobody_cares
         self.on_commit: Callable[[Transaction, Mapping[TopicPartition, Sequence[Record]]], None] = _nobody_cares
+        self.on_place: Callable[[str, TopicPartition, int, Sequence[bytes | None]], None] = _nobody_cares
         self._epochs: dict[str, int] = {}
         self._current: dict[str, Transaction] = {}
 
@@ -119,6 +120,11 @@ class Broker:
         del self._current[transaction.id]
         self._end(transaction, "committed")
 
+    def keep(self, group: str, tp: TopicPartition, offset: int, written: Sequence[bytes | None] = ()) -> None:
+        """The group's place moves; `written` is what the same transaction wrote."""
+        self.offsets[group, tp] = offset
+        self.on_place(group, tp, offset, written)
+
     def is_open(self, transaction: Transaction) -> bool:
         return self._current.get(transaction.id) is transaction
 
@@ -140,6 +146,6 @@ class Broker:
             self.on_commit(transaction, written)
             for group, offsets in transaction.offsets.items():
                 for tp, offset in offsets.items():
-                    self.offsets[group, tp] = offset
+                    self.keep(group, tp, offset, [record.value for records in written.values() for record in records])
         for tp in transaction.touched:
             self.on_change(tp)

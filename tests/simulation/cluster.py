@@ -1,7 +1,7 @@
 """Owns the simulated Kafka as a whole: the broker behind its network, its groups, and who is told of what is new."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -84,15 +84,11 @@ class Cluster:
             for consumer in listening:
                 self._tell(consumer, tp)
 
-    def spawn(self, life: Life, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, life: Life, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
         """Begin this work inside the process life, or not at all where it is dead."""
-        if not life.alive:
-            work.close()
-            return
-        self.loop.call_soon(self._begin, life, work, context=life.context)
-
-    def _begin(self, life: Life, work: Coroutine[Any, Any, None]) -> None:
         if life.alive:
-            self.loop.create_task(work)
-        else:
-            work.close()
+            self.loop.call_soon(self._begin, life, work, arguments, context=life.context)
+
+    def _begin(self, life: Life, work: Callable[..., Coroutine[Any, Any, None]], arguments: tuple[Any, ...]) -> None:
+        if life.alive:
+            self.loop.create_task(work(*arguments))

@@ -41,6 +41,9 @@ class Exchange:
     over: Callable[[TakenCall], None]
     down: bool = False
     unsteady: float = 0.1
+    """The share of requests that it does not take."""
+    mute: float = 0.05
+    """The share of calls that it takes and never says so."""
     silent: float = 0.0
     """The share of callbacks that are never made."""
     calls: dict[tuple[str, int], TakenCall] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Exchange:
             self._answer(answered, self._failure())
             return
         taken = self._take(call)
-        if not self.network.loses() and draw > self.unsteady * 1.5:
+        if not self.network.loses() and self.random.random() > self.mute:
             self._answer(answered, Placed(taken.id))
 
     def _failure(self) -> Answer:
@@ -82,7 +85,7 @@ class Exchange:
 
     def _goes_on(self, call: TakenCall) -> None:
         draw, later = self.random.random, self.network.loop.later
-        at = 0.1 + draw() * 2
+        at = 0.1 + draw() * (2 if draw() < 0.7 else 12)
         later(at, self._moves, call, "ringing")
         if draw() < 0.7:
             at += draw() * 4

@@ -1,6 +1,6 @@
 """Owns a simulated consumer group: who is in it, whom it takes for dead, and which partitions it gives to whom."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
@@ -31,7 +31,7 @@ class Group:
         return self._cluster.broker.offsets.get((self.name, tp), 0)
 
     def keep(self, tp: TopicPartition, offset: int) -> None:
-        self._cluster.broker.offsets[self.name, tp] = offset
+        self._cluster.broker.keep(self.name, tp, offset)
 
     def is_current(self, member: "SimulatedConsumer") -> bool:
         return member in self.members and self._state == "stable" and member.generation == self.generation
@@ -42,7 +42,7 @@ class Group:
             self._waits_for.pop(former, None)
             if self._state == "stable" and held:
                 self.members[member] = held
-                self._tell(member, self._assigned(member, self.generation, held))
+                self._tell(member, self._assigned, self.generation, held)
                 return
         self.members[member] = []
         self.rebalance()
@@ -68,7 +68,7 @@ class Group:
         self.generation += 1
         self._waits_for = dict.fromkeys(member for member, held in self.members.items() if held)
         for member in self._waits_for:
-            self._tell(member, self._revoked(member, self.generation))
+            self._tell(member, self._revoked, self.generation)
         self._cluster.loop.later(_REBALANCE_SECONDS, self._out_of_time, self.generation)
         self._go_on()
 
@@ -95,14 +95,14 @@ class Group:
         for number, member in enumerate(members):
             share = tps[number * len(tps) // len(members) : (number + 1) * len(tps) // len(members)]
             held = self.members[member] = [tp for of_partition in share for tp in of_partition]
-            self._tell(member, self._assigned(member, self.generation, held))
+            self._tell(member, self._assigned, self.generation, held)
 
     async def _assigned(self, member: "SimulatedConsumer", generation: int, held: list[TopicPartition]) -> None:
         if member in self.members and generation == self.generation:
             await member.assigned(generation, {tp: self.committed(tp) for tp in held})
 
-    def _tell(self, member: "SimulatedConsumer", work: Coroutine[Any, Any, None]) -> None:
-        self._cluster.loop.later(self._cluster.network.delay(), self._cluster.spawn, member.life, work)
+    def _tell(self, member: "SimulatedConsumer", work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        self._cluster.loop.later(self._cluster.network.delay(), self._cluster.spawn, member.life, work, member, *arguments)
 
     def silent(self, life: Life) -> None:
         """A life is dead, frozen or cut off: after the session it is given up, unless it is heard of again."""
@@ -125,7 +125,7 @@ class Group:
         if member.life.frozen or self._cluster.is_cut(member.life):
             self._cluster.loop.later(_HEARTBEAT_SECONDS, self._learns, member)
         else:
-            self._cluster.spawn(member.life, self._rejoin(member))
+            self._cluster.spawn(member.life, self._rejoin, member)
 
     async def _rejoin(self, member: "SimulatedConsumer") -> None:
         await member.revoked()

@@ -47,7 +47,7 @@ class Process:
         if self.life is None:
             self.lives += 1
             self.life = Life(self._cluster.loop, self.name)
-            self._cluster.spawn(self.life, self._live(self.life))
+            self._cluster.spawn(self.life, self._live, self.life)
 
     async def _live(self, life: Life) -> None:
         try:

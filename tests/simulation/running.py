@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import quantiles
 
+from tests.simulation.bugs import BUGS, PlantedBug
 from tests.simulation.world import Metrics, Outcome, World
 
 _CHUNK = 20
@@ -79,3 +80,20 @@ def tell(failure: Outcome, commit: str, say: Callable[[str], None]) -> None:
     say(f"seed {failure.seed} at commit {commit} broke a promise: make simulate SEED={failure.seed}")
     for violation in failure.violations[:3]:
         say(f"  {violation}")
+
+
+def seed_that_finds(bug: PlantedBug, most_seeds: int) -> Outcome | None:
+    """The first run in which the planted bug breaks a promise; `None` where it goes unseen."""
+    metrics = Metrics()
+    with bug.planted() as parts:
+        for seed in range(most_seeds):
+            outcome = World(seed, metrics, parts, bug.faults).run()
+            if outcome.violations:
+                return outcome
+    return None
+
+
+def planted_bugs_found(most_seeds: int) -> tuple[str, str]:
+    """The table's row on them."""
+    missed = [bug.name for bug in BUGS if seed_that_finds(bug, most_seeds) is None]
+    return "planted bugs caught", f"{len(BUGS) - len(missed)} of {len(BUGS)}" + (f", missed: {missed}" if missed else "")

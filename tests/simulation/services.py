@@ -213,7 +213,7 @@ async def run_dialer(outside: Outside, process: Process, life: Life) -> None:
         commands = KafkaCommandLog(topic_name(CALL_COMMANDS), lambda: SimulatedProducer(cluster, life), clock)
         stack.push_async_callback(commands.stop)
         await commands.start()
-        provider = SimulatedProvider(outside.exchange, life, can_find=outside.can_find)
+        provider = outside.part("provider", SimulatedProvider)(outside.exchange, life, can_find=outside.can_find)
         lines = Lines.of_one(new_line(provider, clock, outside.random.random, 20))
         dispatcher = outside.part("dispatcher", Dispatcher)(
             claimant=outside.new_id(),

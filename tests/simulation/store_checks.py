@@ -7,13 +7,12 @@ from typing import Any, TypeVar
 from aiokafka import TopicPartition
 
 from events.calls import RANK
-from events.envelope import EventRecord
 from events.topics import CAMPAIGN_EVENTS
 from projections.campaign_progress.fold import touched
 from projections.campaign_progress.rows import CampaignRow
 from projections.campaign_progress.tally import clear, move, tally
 from projections.errors import FoldError
-from projections.reading import read_events
+from projections.reading import LogEvent, read_events
 from projections.store.memory_store import MemoryProjectionStore
 from projections.store.port import Applied, Fenced
 from tests.simulation.broker import Record
@@ -36,7 +35,7 @@ class WatchedStore(MemoryProjectionStore):
 
     written: Callable[[int, int], None]
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[EventRecord]) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
         outcome = await super().apply(partition, start_offset, next_offset, records)
         if isinstance(outcome, Applied):
             self.written(partition, next_offset)

@@ -77,9 +77,12 @@ class Metrics:
 
 
 class World:
-    """Everything of one seed. An odd seed heals in the end and must then come to rest; an even one is broken to the end."""
+    """Everything of one seed. An odd seed heals in the end and must then come to rest; an even one is broken to the end.
 
-    def __init__(self, seed: int, metrics: "Metrics", bugs: Mapping[str, Any] | None = None) -> None:
+    `bugs` stand in for parts of the services; `kinds` are the only faults, where they are given.
+    """
+
+    def __init__(self, seed: int, metrics: "Metrics", bugs: Mapping[str, Any] | None = None, kinds: Sequence[str] | None = None) -> None:
         self.seed = seed
         self.lively = seed % 2 == 1
         self.loop = SimulatedLoop()
@@ -96,12 +99,14 @@ class World:
         self.log_checks = LogChecks(self.orgs, self.cluster.partition_of, self.records_of, self.facts, self.report)
         self.at_provider = ProviderChecks(self.orgs, POLICY, self.facts, self.report)
         self.cluster.broker.on_commit = self._committed
+        self.cluster.broker.on_place = self.log_checks.moved
         self.store: WatchedStore = bugs.get("store", WatchedStore)()
         self.store_checks = StoreChecks(self.store, self.records_of, self.report)
         self.store.written = self._written
         self.exchange = Exchange(
             self.network, Random(draw.getrandbits(64)), self._callback, self._asked, self.at_provider.taken, self.at_provider.over
         )
+        self.exchange.mute = draw.choice((0.02, 0.05, 0.3))
         self.exchange.silent = draw.choice((0.0, 0.0, 0.1))
         self.outside = Outside(
             self.cluster,
@@ -122,7 +127,7 @@ class World:
         ]
         self._life = Life(self.loop, "users")
         self.users = [User(org, self.cluster, Random(draw.getrandbits(64)), self._life, TROUBLE_SECONDS) for org in self.orgs]
-        kinds = draw.sample(KINDS, draw.randint(0, 5))
+        kinds = draw.sample(KINDS, draw.randint(0, 5)) if kinds is None else kinds
         self.faults = Faults(self.cluster, self.network, self.exchange, self.processes, Random(draw.getrandbits(64)), kinds)
         self.at_provider.is_exact = not {"freeze", "clock"} & set(kinds)
 
@@ -209,7 +214,7 @@ class World:
         for process in self.processes:
             process.start()
         for user in self.users:
-            self.cluster.spawn(self._life, user.live())
+            self.cluster.spawn(self._life, user.live)
         self.faults.begin(TROUBLE_SECONDS)
         await asyncio.sleep(TROUBLE_SECONDS)
         if not self.lively:
