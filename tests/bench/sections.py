@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from tests.bench.environment import BenchEnvironment
 from tests.bench.folding.section import run_fold_section
 from tests.bench.report import SectionFailedError, SectionReport, Table
+from tests.bench.writes import run as run_writes
 
 _GRACE = 4.0
 """A section stops by itself within its share of the time; one that took so many times its share hangs: it is stopped, and has failed."""
@@ -28,7 +29,7 @@ class Section:
 
 def all_sections() -> list[Section]:
     """In the order in which they run; a short run is to take less than two minutes, a full one less than ten."""
-    return [Section("fold", run_fold_section, 330, 55)]
+    return [Section("fold", run_fold_section, 330, 55), Section("writes", run_writes, 150, 35)]
 
 
 async def run_sections(sections: Iterable[Section], environment: BenchEnvironment) -> AsyncIterator[SectionReport]:
