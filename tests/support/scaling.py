@@ -14,6 +14,7 @@ from events.topics import CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS
 from infra.kafka.broker import free_port
 from infra.stack.child import Child
 from infra.stack.plan import children_of
+from projections.reading import log_event
 from projections.store.dump import dump
 from projections.store.engine import open_database
 from projections.store.memory_store import MemoryProjectionStore
@@ -98,7 +99,7 @@ class CommittedLog:
         """The dump of the rows that one fold of the log makes, in memory."""
         store = MemoryProjectionStore()
         for partition, events in self.events.items():
-            await store.apply(partition, 0, self.ends[partition], events)
+            await store.apply(partition, 0, self.ends[partition], [log_event(event) for event in events])
         return b"".join(store.dump())
 
 
