@@ -1,9 +1,9 @@
 """Owns the fold of a batch of events into the rows of campaigns and calls."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from projections.campaign_progress.call_fold import CALL_FOLDS, CallFold
+from projections.campaign_progress.call_fold import CALL_FOLDS
 from projections.campaign_progress.campaign_fold import CAMPAIGN_FOLDS, created
 from projections.campaign_progress.rows import CallRow, CampaignRow, ContactRow
 from projections.campaign_progress.tally import Tally, move, tally
@@ -34,13 +34,34 @@ class Progress:
     dropped: dict[str, int] = field(default_factory=dict)
     _before: dict[str, Tally | None] = field(default_factory=dict)
 
-    def fold(self, event: LogEvent) -> None:
-        """Fold one event; a repeated one changes nothing. Raises `UnknownEventError` and `FoldError`."""
+    def fold(self, *events: LogEvent) -> None:
+        """Fold events, in the log's order; a repeated one changes nothing. Raises `UnknownEventError` and `FoldError`."""
+        calls, changed, changed_campaigns = self.calls, self.changed, self.changed_campaigns
+        for event in events:
+            fold_call = CALL_FOLDS.get(event.type)
+            if fold_call is None:
+                self._fold_other(event)
+                continue
+            call_id, campaign_id = event.callid, event.subject
+            call = calls.get(call_id)
+            if call is None or call.campaign_id != campaign_id:
+                raise FoldError(f"{event.type} {event.id} names the call {call_id}, which its campaign never had")
+            if call_id in changed:
+                if not fold_call(call, event, event.data):
+                    continue
+            else:
+                before = tally(call)
+                if not fold_call(call, event, event.data):
+                    continue
+                changed[call_id], self._before[call_id] = call, before
+            call.updated_at = event.time
+            campaign = changed_campaigns.get(campaign_id) or self._changing(event)
+            campaign.version += 1
+            campaign.updated_at = event.time
+
+    def _fold_other(self, event: LogEvent) -> None:
         type_name = event.type
-        fold_call = CALL_FOLDS.get(type_name)
-        if fold_call is not None:
-            self._fold_call(event, fold_call)
-        elif type_name == SCHEDULED:
+        if type_name == SCHEDULED:
             self._schedule(event, event.data)
         elif type_name in CAMPAIGN_FOLDS:
             campaign = self._campaign(event)
@@ -64,11 +85,12 @@ class Progress:
             raise FoldError(f"{event.type} {event.id} names the campaign {event.subject}, which was never created")
         return campaign
 
+    def _changing(self, event: LogEvent) -> CampaignRow:
+        campaign = self.changed_campaigns[event.subject] = self._campaign(event)
+        return campaign
+
     def _changes(self, event: LogEvent) -> None:
-        """Its campaign."""
-        campaign = self.changed_campaigns.get(event.subject)
-        if campaign is None:
-            campaign = self.changed_campaigns[event.subject] = self._campaign(event)
+        campaign = self._changing(event)
         campaign.version += 1
         campaign.updated_at = event.time
 
@@ -100,22 +122,6 @@ class Progress:
         self._before[call_id] = None
         self._changes(event)
 
-    def _fold_call(self, event: LogEvent, fold: CallFold) -> None:
-        call_id = event.callid
-        call = self.calls.get(call_id)
-        if call is None or call.campaign_id != event.subject:
-            raise FoldError(f"{event.type} {event.id} names the call {call_id}, which its campaign never had")
-        if call_id in self.changed:
-            is_changed = fold(call, event, event.data)
-        else:
-            before = tally(call)
-            is_changed = fold(call, event, event.data)
-            if is_changed:
-                self._before[call_id], self.changed[call_id] = before, call
-        if is_changed:
-            call.updated_at = event.time
-            self._changes(event)
-
     def _drop_calls(self, campaign: CampaignRow) -> None:
         for call_id in [call_id for call_id, call in self.calls.items() if call.campaign_id == campaign.id]:
             for rows in (self.calls, self.contacts, self.changed, self._before):
@@ -123,14 +129,8 @@ class Progress:
         self.dropped[campaign.id] = campaign.first_position
 
 
-def touched(events: Iterable[LogEvent]) -> tuple[list[str], list[str]]:
+def touched(events: Sequence[LogEvent]) -> tuple[list[str], list[str]]:
     """The ids of the campaigns and of the calls whose rows folding the events may need, each once, in the order of the log."""
-    campaign_ids: dict[str, None] = {}
-    call_ids: dict[str, None] = {}
-    for event in events:
-        if event.type in CALL_FOLDS:
-            call_ids[event.callid] = None
-            campaign_ids[event.subject] = None
-        elif event.type not in _ANSWERS_ONLY:
-            campaign_ids[event.subject] = None
-    return list(campaign_ids), list(call_ids)
+    call_ids = [event.callid for event in events if event.type in CALL_FOLDS]
+    campaign_ids = [event.subject for event in events if event.type not in _ANSWERS_ONLY]
+    return list(dict.fromkeys(campaign_ids)), list(dict.fromkeys(call_ids))

@@ -33,6 +33,11 @@ def forgotten_before(at: str) -> str:
     return iso(parse_instant(at) - COMMANDS_KEPT)
 
 
+def answers_to_users(events: Iterable[LogEvent]) -> list[LogEvent]:
+    """Those that say what became of a user's command."""
+    return [event for event in events if event.causationid is not None and event.type in ANSWERS_USER]
+
+
 def fold_handled(known: dict[tuple[str, str], HandledRow], event: LogEvent, partition: int) -> HandledRow | None:
     """The row to remember by this event, put into `known`; `None` where it answers no user or its command is known already.
 
@@ -51,13 +56,9 @@ def fold_handled(known: dict[tuple[str, str], HandledRow], event: LogEvent, part
     return row
 
 
-def named_commands(events: Iterable[LogEvent]) -> list[tuple[str, str]]:
-    """Org and id of each command that the events answer, each once, in the order of the log."""
-    found: dict[tuple[str, str], None] = {}
-    for event in events:
-        if event.causationid is not None and event.type in ANSWERS_USER:
-            found[event.orgid, event.causationid] = None
-    return list(found)
+def named_commands(answers: Iterable[LogEvent]) -> list[tuple[str, str]]:
+    """Org and id of each command that `answers_to_users` answer, each once, in the order of the log."""
+    return list({(event.orgid, event.causationid or ""): None for event in answers})
 
 
 def _is_forgotten(first_at: str, at: str) -> bool:

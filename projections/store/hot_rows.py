@@ -1,7 +1,7 @@
 """Owns the rows that the next batch of a partition most likely needs, kept in memory between batches."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from projections.campaign_progress.fold import Progress
 from projections.campaign_progress.rows import CallRow, CampaignRow
@@ -24,14 +24,21 @@ class HotRows:
     next_offset: int
     campaigns: dict[str, CampaignRow] = field(default_factory=dict)
     calls: dict[str, CallRow] = field(default_factory=dict)
+    _read: list[str] = field(default_factory=list)
 
-    def keep(self, progress: Progress, touched_calls: Iterable[str]) -> None:
+    def read(self, calls: dict[str, CallRow]) -> None:
+        """Add what was read of the database."""
+        self.calls |= calls
+        self._read += calls
+
+    def keep(self, progress: Progress) -> None:
         """Forget what is not likely needed again: calls that are over, and pending ones beyond the first, which begin first."""
         calls = self.calls
-        for call_id in touched_calls:
+        for call_id in chain(progress.changed, self._read):
             call = calls.get(call_id)
             if call is not None and call.status == "ended":
                 del calls[call_id]
+        self._read.clear()
         if len(calls) > _MOST_PENDING:
             pending = [call_id for call_id in progress.contacts if call_id in calls and calls[call_id].status == "scheduled"]
             for call_id in pending[max(0, len(pending) - len(calls) + _MOST_PENDING) :]:

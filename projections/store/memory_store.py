@@ -12,7 +12,7 @@ from projections.campaign_progress.fold import Progress, touched
 from projections.campaign_progress.rows import CALL_COLUMNS, CAMPAIGN_COLUMNS, CallRow, CampaignRow, ContactRow
 from projections.dial_task.task import DialTask
 from projections.engine_snapshot.snapshot import EngineSnapshot, HandledCommand
-from projections.handled_commands.fold import HandledRow, fold_handled, forgotten_before, named_commands
+from projections.handled_commands.fold import HandledRow, answers_to_users, fold_handled, forgotten_before, named_commands
 from projections.reading import LogEvent
 from projections.store.dial_reads import dial_task
 from projections.store.port import Applied, Fenced, ReadModelMismatchError
@@ -74,10 +74,11 @@ class MemoryProjectionStore:
     async def next_offsets(self) -> dict[int, int]:
         return {partition: offset.next_offset for partition, offset in self._offsets.items()}
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent]) -> Applied | Fenced:
         stored = self._offsets.get(partition, _Offset())
         if stored.next_offset != start_offset:
             return Fenced(stored.next_offset)
+        records = list(records)
         if not records:
             self._offsets[partition] = _Offset(next_offset, stored.last_event_at)
             return Applied(next_offset, 0)
@@ -95,7 +96,7 @@ class MemoryProjectionStore:
         campaigns = {id: CampaignRow(*_campaign_values(self.campaigns[id])) for id in campaign_ids if id in self.campaigns}
         calls = {id: CallRow(*_call_values(self.calls[id])) for id in call_ids if id in self.calls}
         progress = Progress(partition, campaigns, calls)
-        known = {key: self.handled[key] for key in named_commands(records) if key in self.handled}
+        known = {key: self.handled[key] for key in named_commands(answers_to_users(records)) if key in self.handled}
         handled: dict[tuple[str, str], HandledRow] = {}
         for record in records:
             progress.fold(record)

@@ -1,6 +1,6 @@
 """Owns what services ask of the read model's store; `SqlProjectionStore` is the one that keeps it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,10 +40,10 @@ class ProjectionStore(Protocol):
     async def next_offsets(self) -> dict[int, int]:
         """The stored offset of each partition; one that is absent stands at 0."""
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent]) -> Applied | Fenced:
         """Fold the records, in the log's order, and store `next_offset`, all in one transaction or not at all.
 
-        The records are those of the log from `start_offset` up to, not including, `next_offset`. Raises
+        The records are taken once; they are those of the log from `start_offset` up to, not including, `next_offset`. Raises
         `UnknownEventError` and `FoldError`, both not retriable, and the database's own errors.
         """
 

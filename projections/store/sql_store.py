@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 from sqlalchemy import Connection, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from projections.campaign_progress.fold import Progress, touched
 from projections.dial_task.task import DialTask
 from projections.engine_snapshot.snapshot import EngineSnapshot
-from projections.handled_commands.fold import fold_handled, forgotten_before, named_commands
+from projections.handled_commands.fold import HandledRow, answers_to_users, fold_handled, forgotten_before, named_commands
 from projections.reading import LogEvent
 from projections.store.dial_reads import read_dial_tasks
 from projections.store.engine import reading
@@ -23,6 +24,8 @@ from projections.store.writer import Writer
 
 _SCHEMA_LOCK = 7_216_490_235
 """The PostgreSQL advisory lock under which the schema is made; the number means nothing."""
+_AT_A_TIME = 1_000
+"""Events that are folded together within a batch: what was read of the log just before is still in the processor's caches."""
 
 
 class SqlProjectionStore:
@@ -67,7 +70,7 @@ class SqlProjectionStore:
             rows = await connection.execute(select(offsets.c.partition, offsets.c.next_offset))
             return {row.partition: row.next_offset for row in rows}
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent]) -> Applied | Fenced:
         hot = self._hot.pop(partition, None)
         if hot is None or hot.next_offset != start_offset:
             hot = HotRows(start_offset)
@@ -79,14 +82,14 @@ class SqlProjectionStore:
         return outcome
 
     def _apply(
-        self, connection: Connection, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent], hot: HotRows
+        self, connection: Connection, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent], hot: HotRows
     ) -> Applied | Fenced:
         stored, last_event_at = self._stored_offset(connection, partition)
         if stored != start_offset:
             return Fenced(stored)
-        changed = self._fold(connection, partition, records, hot) if records else 0
-        if records:
-            last_event_at = max(last_event_at or "", max([record.time for record in records]))
+        changed, newest = self._fold(connection, partition, records, hot)
+        if newest:
+            last_event_at = max(last_event_at or "", newest)
             self._forget(connection, partition, last_event_at)
         hot.next_offset = next_offset
         self._move_offset(connection, partition, next_offset, last_event_at)
@@ -101,18 +104,21 @@ class SqlProjectionStore:
             row = (connection.execute(query.with_for_update())).one()
         return row[0], row[1]
 
-    def _fold(self, connection: Connection, partition: int, records: Sequence[LogEvent], hot: HotRows) -> int:
-        campaign_ids, call_ids = touched(records)
-        hot.campaigns |= read_campaigns(connection, self._tables, [id for id in campaign_ids if id not in hot.campaigns])
-        hot.calls |= read_calls(connection, self._tables, [id for id in call_ids if id not in hot.calls])
+    def _fold(self, connection: Connection, partition: int, records: Iterable[LogEvent], hot: HotRows) -> tuple[int, str]:
+        """How many campaigns changed, and the newest event's time, empty where there was none."""
         progress = Progress(partition, hot.campaigns, hot.calls)
-        known = read_handled(connection, self._tables, named_commands(records))
-        handled = {}
-        for record in records:
-            progress.fold(record)
-            row = fold_handled(known, record, partition)
-            if row is not None:
-                handled[row.org_id, row.command_id] = row
+        known: dict[tuple[str, str], HandledRow] = {}
+        handled, newest, remaining = {}, "", iter(records)
+        while events := list(islice(remaining, _AT_A_TIME)):
+            answers = answers_to_users(events)
+            self._read_rows(connection, events, hot, progress.dropped)
+            known |= read_handled(connection, self._tables, [key for key in named_commands(answers) if key not in known])
+            progress.fold(*events)
+            for event in answers:
+                row = fold_handled(known, event, partition)
+                if row is not None:
+                    handled[row.org_id, row.command_id] = row
+            newest = max(newest, max([event.time for event in events]))
         progress.settle()
         self._writing.write_progress(connection, progress)
         self._writing.write_handled(connection, handled.values())
@@ -120,8 +126,15 @@ class SqlProjectionStore:
         if self._publishes:
             shown = [{"campaign_id": c.id, "partition": partition, "version": c.version} for c in changed if c.shown]
             self._writing.write_outbox(connection, shown)
-        hot.keep(progress, call_ids)
-        return len(changed)
+        hot.keep(progress)
+        return len(changed), newest
+
+    def _read_rows(self, connection: Connection, events: Sequence[LogEvent], hot: HotRows, dropped: Mapping[str, int]) -> None:
+        """Add to `hot` what it lacks of the rows that the events may touch, but for calls that the batch drops, which are deleted last."""
+        campaign_ids, call_ids = touched(events)
+        hot.campaigns |= read_campaigns(connection, self._tables, [id for id in campaign_ids if id not in hot.campaigns])
+        calls = read_calls(connection, self._tables, [id for id in call_ids if id not in hot.calls])
+        hot.read({id: call for id, call in calls.items() if call.campaign_id not in dropped})
 
     def _forget(self, connection: Connection, partition: int, at: str) -> None:
         table = self._tables.handled_commands

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from events.errors import DecodeError
 from projections.errors import FoldError, UnknownEventError
-from projections.reading import read_events
+from projections.reading import iterate_events
 from projections.store.port import Applied, Fenced, ProjectionStore
 from services.runtime.fail_points import fail_point
 
 FOLD_VERSION = 3
 """Goes up whenever the same log would fold into other rows; the read model then has to be rebuilt."""
 
+_LARGE_BATCH = 5_000
 _WRONG_SHAPE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What the folds run into where an event's `data` is not what its type says."""
 
@@ -30,11 +31,13 @@ class Broken:
 class Folding:
     """Folds batches of any partition; `on_changed` is told the partition whose campaigns changed, here or by another process.
 
+    `on_backlog` is told one that is so far behind that its batches are large.
     A partition that broke stays so until `forget`; `broken` says why, by partition.
     """
 
     store: ProjectionStore
     on_changed: Callable[[int], None]
+    on_backlog: Callable[[int], None] | None = None
     broken: dict[int, str] = field(default_factory=dict)
 
     async def fold(self, partition: int, start_offset: int, next_offset: int, values: Sequence[bytes | None]) -> Applied | Fenced | Broken:
@@ -42,7 +45,7 @@ class Folding:
         if partition in self.broken:
             return Broken(self.broken[partition])
         try:
-            records = read_events(values)
+            records = iterate_events(values)
             fail_point("projector.before-commit")
             outcome = await self.store.apply(partition, start_offset, next_offset, records)
             fail_point("projector.after-commit")
@@ -54,6 +57,8 @@ class Folding:
                 extra={"action": "fold", "partition": partition, "start": start_offset, "next": next_offset},
             )
             return Broken(reason)
+        if self.on_backlog is not None and len(values) >= _LARGE_BATCH:
+            self.on_backlog(partition)
         if isinstance(outcome, Fenced) or outcome.changed:
             self.on_changed(partition)
         return outcome

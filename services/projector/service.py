@@ -50,7 +50,7 @@ async def serve_projector(settings: Settings, stop: asyncio.Event) -> None:
         await _check_identity(settings, store)
         changes = ChangedSummaries(SqlOutbox(store), metrics)
         publisher = PartitionPublisher(changes, partial(_producer, settings), settings.topic_name(CAMPAIGN_STATE), clock)
-        folding = Folding(store, publisher.wake)
+        folding = Folding(store, publisher.wake, publisher.hold_back)
         app = ProjectorApp(settings, store, folding, metrics, publisher.own)
         _check_readiness(health, app, folding)
         runner = await serve_health(health, settings.host, settings.projector_port)

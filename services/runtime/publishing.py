@@ -17,6 +17,8 @@ from services.runtime.letting_go import let_go
 
 _INTERVAL_SECONDS = 0.1
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
+_HELD_BACK_SECONDS = 2.0
+"""Between two transactions of a partition whose changes come faster than anybody needs to be told of each."""
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -53,6 +55,8 @@ class PartitionPublisher(Generic[T]):
         self._clock = clock
         self._owned: set[int] = set()
         self._dirty: set[int] = set()
+        self._told_at: dict[int, float] = {}
+        self._held_until: dict[int, float] = {}
         self._producers: dict[int, AIOKafkaProducer] = {}
         self._woken = asyncio.Event()
 
@@ -67,6 +71,10 @@ class PartitionPublisher(Generic[T]):
         self._dirty.add(partition)
         self._woken.set()
 
+    def hold_back(self, partition: int) -> None:
+        """Many changes come at once: tell some of them a while after the last that were told, and the others after that, as of then."""
+        self._held_until[partition] = self._told_at.get(partition, 0.0) + _HELD_BACK_SECONDS
+
     async def run(self) -> None:
         """Until cancelled."""
         try:
@@ -74,8 +82,13 @@ class PartitionPublisher(Generic[T]):
                 await self._woken.wait()
                 self._woken.clear()
                 await self._let_go()
-                dirty, self._dirty = sorted(self._dirty & self._owned), set()
-                for partition in dirty:
+                now = self._clock.monotonic()
+                dirty = self._dirty & self._owned
+                due = sorted(partition for partition in dirty if now >= self._held_until.get(partition, 0.0))
+                self._dirty = dirty.difference(due)
+                if self._dirty:
+                    self._woken.set()
+                for partition in due:
                     if partition in self._owned:
                         await self._publish(partition)
                 await self._clock.sleep(_INTERVAL_SECONDS)
@@ -88,6 +101,7 @@ class PartitionPublisher(Generic[T]):
             await self._drop(partition)
 
     async def _publish(self, partition: int) -> None:
+        self._told_at[partition] = self._clock.monotonic()
         unsent = await self._changes.unsent(partition)
         if unsent is None:
             return

@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import func, select
 
 from events import commands
+from events.ids import call_id_of
 from projections.errors import FoldError, UnknownEventError
 from projections.reading import CallData, LogEvent
+from projections.store import sql_store
 from projections.store.dump import dump
 from projections.store.generations import fresh_tables, swap_in
 from projections.store.memory_store import MemoryProjectionStore
@@ -122,6 +124,33 @@ async def test_two_that_take_turns_at_a_partition_never_fold_onto_rows_that_the_
         assert await dumped(store) == await dumped(alone)
 
 
+async def test_how_much_of_a_batch_is_folded_at_a_time_does_not_show(
+    store: SqlProjectionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = records(spread(busy_world().log))
+    await fill(store, log, {20})
+    monkeypatch.setattr(sql_store, "_AT_A_TIME", 1)
+    async with open_store(f"sqlite:///{tmp_path}/by-one.sqlite") as by_one:
+        await fill(by_one, log, {20})
+        assert await dumped(by_one) == await dumped(store)
+
+
+async def test_a_late_event_of_a_call_that_was_dropped_in_the_same_batch_stops_it_loudly(
+    store: SqlProjectionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    campaign_id = world.create(2, schedulePlan={"earliestAt": "2031-01-01T00:00:00Z"})
+    dropped = call_id_of(campaign_id, 0)
+    await fill(store, records(world.log))
+    start = len(world.log)
+    plan = {"dialPlan": [{"phoneNumberId": "p-2", "customers": [{"number": "+14155550099"}]}]}
+    world.do(commands.UpdateCampaign.model_validate(plan), campaign_id)
+    late = LogEvent(id="e", type="CallQueued.v1", orgid="o", time="t", subject=campaign_id, callid=dropped, data=CallData(attempt=1))
+    monkeypatch.setattr(sql_store, "_AT_A_TIME", 1)
+    with pytest.raises(FoldError, match=dropped):
+        await store.apply(PARTITION, start, len(world.log) + 1, [*records(world.log[start:]), late])
+
+
 async def test_partitions_do_not_know_each_other(any_store: ProjectionStore) -> None:
     log = records(World().do(draft()))
     await any_store.apply(0, 0, 5, log)
@@ -141,6 +170,10 @@ async def test_a_batch_that_can_not_be_folded_leaves_no_trace(any_store: Project
         await any_store.apply(PARTITION, 10, 13, [*log[10:12], poison])
     assert await dumped(any_store) == before
     assert await any_store.next_offsets() == {PARTITION: 10}
+    assert isinstance(await any_store.apply(PARTITION, 10, 13, log[10:13]), Applied)
+    after = MemoryProjectionStore()
+    await fill(after, log[:13])
+    assert await dumped(any_store) == await dumped(after)
 
 
 async def test_the_schema_is_made_once_however_many_start_together(database_url: str) -> None:

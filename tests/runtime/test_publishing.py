@@ -116,3 +116,19 @@ async def test_a_partition_that_is_not_owned_is_not_published() -> None:
         publisher.wake(0)
         await asyncio.sleep(0)
         assert (topic.records, store.noted) == ([], [1])
+
+
+async def test_a_partition_that_is_held_back_is_told_a_while_after_it_was_told_last() -> None:
+    topic, store = Topic(), Store()
+    async with publishing(store, Producer(topic)) as publisher:
+        publisher.own({0})
+        await told(topic, store)
+        publisher.hold_back(0)
+        store.state, store.noted = b"newer", [2]
+        publisher.wake(0)
+        for _ in range(9):
+            store.clock.move(seconds=0.1)
+            publisher.hold_back(0)
+            await asyncio.sleep(0)
+        assert len(topic.records) == 1
+        assert await told(topic, store) == [(b"key", b"dead"), (b"key", b"newer")]

@@ -1,6 +1,6 @@
 """Owns what must hold of the read model after every write: I4, I5, I6 and I7, against a fold of the log of its own."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -35,7 +35,7 @@ class WatchedStore(MemoryProjectionStore):
 
     written: Callable[[int, int], None]
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent]) -> Applied | Fenced:
         outcome = await super().apply(partition, start_offset, next_offset, records)
         if isinstance(outcome, Applied):
             self.written(partition, next_offset)
