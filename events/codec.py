@@ -16,6 +16,8 @@ from events.upcasting import UPCASTERS, Upcaster, upcast
 from events.validation import messages_of
 from events.wire import MAX_DEPTH, is_deeper_than
 
+_BEGINNING = b'{"specversion":"1.0","id":"'
+_BEFORE_TYPE = f'","source":"{ENGINE_SOURCE}","type":"'.encode()
 _EVENT_ATTRIBUTES = ("id", "source", "type", "orgid", "time")
 
 
@@ -117,6 +119,17 @@ def read_event(value: bytes | None, upcasters: Mapping[str, Upcaster] = UPCASTER
     if record["type"] in upcasters:
         record["type"], record["data"] = upcast(record["type"], data, upcasters)
     return cast(EventRecord, record)
+
+
+def type_at_a_glance(value: bytes | None) -> str | None:
+    """The type of an event that `encode_event` wrote, by its place in the bytes; `None` where they do not begin as such an event's do."""
+    if value is None or not value.startswith(_BEGINNING):
+        return None
+    at = value.find(b'"', len(_BEGINNING))
+    if not value.startswith(_BEFORE_TYPE, at):
+        return None
+    begin = at + len(_BEFORE_TYPE)
+    return value[begin : value.index(b'"', begin)].decode()
 
 
 def decode_event(value: bytes | None, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> Event:

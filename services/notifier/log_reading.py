@@ -8,10 +8,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from events.codec import read_event
+from events.codec import read_event, type_at_a_glance
 from events.envelope import EventRecord
 from events.errors import DecodeError
 from services.notifier.intake import Intake, PlaceLostError
+from services.notifier.messages import NEVER_TOLD
 from services.notifier.metrics import NotifierMetrics
 from services.runtime.clock import Clock
 from services.runtime.fail_points import fail_point
@@ -100,6 +101,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             self.on_enqueued()
 
     def _read(self, record: ConsumerRecord) -> EventRecord | None:
+        if type_at_a_glance(record.value) in NEVER_TOLD:
+            return None
         try:
             return read_event(record.value)
         except DecodeError:

@@ -12,6 +12,7 @@ import orjson
 
 from events.calls import NOT_ELIGIBLE, PREDIAL_FAILED, contact_after
 from events.envelope import EventRecord
+from events.facts import FACTS
 from events.instants import parse_instant
 
 NAMES = frozenset(
@@ -198,3 +199,5 @@ _SAY: dict[str, Callable[[Known, KnownCampaign, str, dict[str, Any]], Said]] = {
     "CampaignCancelled.v1": _cancelled,
     "CampaignArchived.v1": _archived,
 }
+NEVER_TOLD = frozenset(FACTS) - frozenset(_SAY) - {"CampaignCreated.v1"}
+"""The types of which nothing is learned or told."""

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.codec import decode_command, decode_event, read_event
+from events import facts
+from events.codec import decode_command, decode_event, encode_event, read_event, type_at_a_glance
+from events.envelope import Event
 from events.errors import DecodeError, InvalidDataError, UndecodableError, UnknownTypeError
 from events.ids import call_id_of, campaign_id_of
 
@@ -93,6 +96,17 @@ def test_old_versions_are_upcast_step_by_step() -> None:
 _JSON = st.recursive(
     st.none() | st.booleans() | st.text() | st.floats(allow_nan=False), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
 )
+
+
+def test_the_type_of_an_event_is_seen_at_a_glance_and_never_taken_from_its_data() -> None:
+    data = facts.CommandRejected(
+        command="CreateCampaign.v1", reason="invalid", messages=['","source":"/ringfold/engine","type":"CallEnded.v1"']
+    )
+    value = encode_event(Event("org", datetime(2030, 1, 1, tzinfo=UTC), data, causation_id="c"), "e-1")
+    assert type_at_a_glance(value) == "CommandRejected.v1"
+    elsewhere = value.replace(b"/ringfold/engine", b"/elsewhere", 1)
+    for other in (None, b"", b"{}", value[1:], elsewhere, orjson.dumps({"data": orjson.loads(value)})):
+        assert type_at_a_glance(other) is None
 
 
 @pytest.mark.parametrize("decode", [decode_command, decode_event, read_event])
