@@ -1,6 +1,6 @@
 """Owns the planted bugs: realistic faults, each a switch that only a run of the simulation can be given, and that it must find."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -126,7 +126,7 @@ class TakesSilenceForNo(SimulatedProvider):
 class WritesFromAnywhere(WatchedStore):
     """A store that does not ask whether the batch begins where it stands."""
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent]) -> Applied | Fenced:
         stands_at = (await self.next_offsets()).get(partition, 0)
         return await super().apply(partition, stands_at, next_offset, records)
 
@@ -163,7 +163,7 @@ class SavesTheOffsetFirst(WatchedStore):
 
     _writes = 0
 
-    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Sequence[LogEvent]) -> Applied | Fenced:
+    async def apply(self, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent]) -> Applied | Fenced:
         self._writes += 1
         return await super().apply(partition, start_offset, next_offset, [] if self._writes % 20 == 0 else records)
 
