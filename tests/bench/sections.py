@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from tests.bench.environment import BenchEnvironment
 from tests.bench.folding.section import run_fold_section
+from tests.bench.reads import run as run_reads
 from tests.bench.report import SectionFailedError, SectionReport, Table
 from tests.bench.writes import run as run_writes
 
@@ -29,7 +30,11 @@ class Section:
 
 def all_sections() -> list[Section]:
     """In the order in which they run; a short run is to take less than two minutes, a full one less than ten."""
-    return [Section("fold", run_fold_section, 330, 55), Section("writes", run_writes, 150, 35)]
+    return [
+        Section("fold", run_fold_section, 330, 55),
+        Section("reads", run_reads, 90, 20),
+        Section("writes", run_writes, 150, 35),
+    ]
 
 
 async def run_sections(sections: Iterable[Section], environment: BenchEnvironment) -> AsyncIterator[SectionReport]:
