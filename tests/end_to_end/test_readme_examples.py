@@ -60,6 +60,8 @@ async def test_the_node_examples_run_to_the_end_of_their_campaign(number: int, e
 @pytest.mark.parametrize("number", range(len(SHELL)))
 async def test_the_curl_examples_are_answered_without_an_error(number: int, environment: dict[str, str], tmp_path: Path) -> None:
     code = re.sub(r"\bcurl -s\b", "curl -sS --fail-with-body", SHELL[number])
+    # calls take no time here: the campaign would be over before more contacts are added
+    code = code.replace('"phoneNumberId": "pn-1"}', '"phoneNumberId": "pn-1", "schedulePlan": {"earliestAt": "2035-01-01T00:00:00Z"}}')
     printed = await _run("bash", "-euo", "pipefail", "-c", code, directory=tmp_path, environment=environment)
     assert "statusCode" not in printed
     assert "webhooksReplayed" in printed if "/webhooks/" in code else "+1415555" in printed
