@@ -1,5 +1,7 @@
 """Owns reading the log without a gap: the thread in which aiokafka's consumer runs, and in whose event loop everything here runs."""
 
+import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +23,9 @@ _MAX_FETCH_BYTES = 48 * 1024 * 1024
 """What is fetched ahead: this much, besides the batches that wait."""
 _FETCH_WAIT_MS = 20
 """A partition that was just drained stays out of the fetch under way, which the broker holds for this long at most."""
+_COMMIT_SECONDS = 3.0
+
+_log = logging.getLogger(__name__)
 
 
 class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
@@ -58,6 +63,18 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Not by Faust's own way, which never ends the thread where aiokafka's `stop` ends as if it were cancelled."""
         if self._consumer is not None:
             await let_go(self._consumer)
+
+    async def _commit(self, offsets: Mapping[Any, int]) -> bool:
+        """Whether it was committed in time. Nothing goes on from the group's offsets, they only tell the lag.
+
+        aiokafka's `commit` tries for ever where the coordinator is away, after its client was closed too, and the thread would never end.
+        """
+        try:
+            async with asyncio.timeout(_COMMIT_SECONDS):
+                return bool(await super()._commit(offsets))
+        except TimeoutError:
+            _log.warning("a place is not committed yet", extra={"action": "commit"})
+            return False
 
     def forget_places(self) -> None:
         """Take no records until `place`."""
