@@ -67,6 +67,7 @@ async def violations(stack: ChaosStack, users: Users, directory: Path) -> list[s
     found += _stops_and_refusals(fold, users)
     found += _posts(stack)
     found += _crowds(stack)
+    found += _attempts(fold)
     found += await _rows(stack)
     found += await _bytes(stack, directory)
     found += _webhooks(stack)
@@ -95,6 +96,11 @@ def _posts(stack: ChaosStack) -> Iterator[str]:
     for post in stack.phone.posts:
         if post.call_id in fold.calls and fold.calls[post.call_id].org_id != post.org_id:
             yield f"I7: a call of {fold.calls[post.call_id].org_id} was dialed for {post.org_id}"
+
+
+def _attempts(fold: Fold) -> Iterator[str]:
+    """No campaign here asks for retries, so whatever the provider does, waiting uses no attempt up."""
+    yield from (f"degradation: call {call.id} came to attempt {call.attempt}" for call in fold.calls.values() if call.attempt > 1)
 
 
 def _crowds(stack: ChaosStack) -> Iterator[str]:

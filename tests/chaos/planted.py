@@ -16,7 +16,7 @@ from tests.chaos.plan import Fault, Round
 from tests.chaos.rounds import Grounds, run_rounds
 
 _ROUNDS = 3
-_PATIENCE_SECONDS = 25.0
+_PATIENCE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)

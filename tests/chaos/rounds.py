@@ -144,7 +144,7 @@ async def _close(stack: ChaosStack, users: Users, totals: Totals) -> None:
 async def run_round(stack: ChaosStack, users: Users, planned: Round, directory: Path, within_seconds: float) -> Result:
     """Load and faults at once, then quiet, then the check."""
     users.rng = random.Random(planned.seed)
-    faults = Faults(stack, users, random.Random(planned.seed + 1))
+    faults = Faults(stack, users, random.Random(planned.seed + 1), len(planned.faults) == 1)
     working = asyncio.create_task(users.work(planned.number, planned.calls))
     skipped = [told for told in await asyncio.gather(*(_run(faults, fault) for fault in planned.faults)) if told]
     healed = time.monotonic()
