@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from projections.queries.read_model import ReadModel, ReadModelAwayError
 from services.runtime.clock import Clock
 
-_POLL_SECONDS = 0.005
+_POLL_SECONDS = 0.001
+_LONGEST_POLL_SECONDS = 0.005
+"""What is waited for mostly comes within milliseconds, so the first looks follow each other soon."""
 
 
 @dataclass(slots=True)
@@ -30,15 +32,19 @@ class Freshness:
             self._waiting.pop(waiter, None)
 
     async def _polling(self) -> None:
+        pause_seconds = _POLL_SECONDS
         try:
             while self._waiting:
-                await self._look()
+                if await self._look():
+                    pause_seconds = _POLL_SECONDS
                 if self._waiting:
-                    await self.clock.sleep(_POLL_SECONDS)
+                    await self.clock.sleep(pause_seconds)
+                    pause_seconds = min(2 * pause_seconds, _LONGEST_POLL_SECONDS)
         finally:
             self._poll = None
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Whether somebody need not wait any longer."""
         asked = dict(self._waiting)
         try:
             offsets = await self.read_model.next_offsets()
@@ -47,9 +53,10 @@ class Freshness:
                 if not waiter.done():
                     waiter.set_exception(error)
                 self._waiting.pop(waiter, None)
-            return
+            return True
         for waiter, (partition, next_offset) in asked.items():
             if offsets.get(partition, 0) >= next_offset:
                 if not waiter.done():
                     waiter.set_result(None)
                 self._waiting.pop(waiter, None)
+        return len(self._waiting) < len(asked)
