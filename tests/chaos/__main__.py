@@ -5,9 +5,12 @@ import asyncio
 import logging
 import random
 import shutil
+import signal
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from services.runtime.fail_points import FAIL_POINTS
 from tests.chaos.plan import SERVICES, plan_rounds, plan_short
@@ -45,6 +48,13 @@ async def _run(seed: int, rounds: int, short: bool, planted: bool, directory: Pa
     return not broken and not missed
 
 
+async def _until_terminated(work: Coroutine[Any, Any, bool]) -> bool:
+    """SIGTERM ends it as Ctrl-C does: with everything stopped that it started."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
@@ -56,7 +66,8 @@ def main() -> int:
     seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
     _say(f"seed {seed}")
     directory = Path(".data") / f"chaos-{seed}-{int(time.time())}"
-    held = asyncio.run(_run(seed, asked.rounds, asked.short, not asked.without_planted and not asked.short, directory.resolve()))
+    work = _run(seed, asked.rounds, asked.short, not asked.without_planted and not asked.short, directory.resolve())
+    held = asyncio.run(_until_terminated(work))
     if held:
         shutil.rmtree(directory, ignore_errors=True)
     return 0 if held else 1

@@ -4,16 +4,20 @@ import asyncio
 import json
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from infra.stack.child import Child
 from tests.chaos.databases import PostgresDatabase
 from tests.chaos.load import Users
 from tests.chaos.plan import GROUPED, Fault
 from tests.chaos.proxy import Proxy
 from tests.chaos.stack import SERVICES, SESSION_SECONDS, ChaosStack
 
+_REACHED_SECONDS = 8.0
 _USES_READ_MODEL = ("projector", "engine", "dialer", "api")
 
 
@@ -78,12 +82,19 @@ class Faults:
         await asyncio.sleep(fault.hold_seconds)
 
     async def _fail_point_stop(self, fault: Fault) -> None:
-        """It stops itself; another instance takes over, and it wakes up as a zombie."""
+        """It stops itself; another instance takes over, and it wakes up as a zombie. One that never came to the point is disarmed."""
         self.stack.start_second(fault.service)
         self.stack.arm(fault.service, fault.point)
-        await asyncio.sleep(2 + fault.hold_seconds)
-        self.stack.children[fault.service].send(signal.SIGCONT)
-        await asyncio.sleep(0.5)
+        child = self.stack.children[fault.service]
+        until = time.monotonic() + _REACHED_SECONDS
+        while child.runs() and not is_stopped(child) and time.monotonic() < until:
+            await asyncio.sleep(0.1)
+        if is_stopped(child):
+            await asyncio.sleep(fault.hold_seconds)
+            child.send(signal.SIGCONT)
+            await asyncio.sleep(0.5)
+        else:
+            self.stack.restart_with(fault.service)
         await self.stack.stop_second()
 
     async def _pause(self, fault: Fault) -> None:
@@ -204,6 +215,17 @@ class Faults:
         self.stack.receiver.silent_orgs.add("ada")
         await asyncio.sleep(fault.hold_seconds)
         self.stack.receiver.silent_orgs.clear()
+
+
+def is_stopped(child: Child) -> bool:
+    """Whether the process stands still by SIGSTOP."""
+    if child.process is None:
+        return False
+    try:
+        state = Path(f"/proc/{child.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state == "T"
 
 
 def poison(number: int) -> list[bytes]:
