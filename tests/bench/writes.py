@@ -155,7 +155,7 @@ def _memory(stack: WriteStack, environment: BenchEnvironment) -> Table:
 
 
 async def _scale_out(environment: BenchEnvironment) -> Table:
-    campaigns = 40 if environment.short else 600
+    campaigns = 40 if environment.short else 300
     rows: list[tuple[str, ...]] = []
     walls = []
     for copies in (1, 2):
