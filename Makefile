@@ -18,7 +18,7 @@ STREAMS_SOURCES := $(STREAMS)/pom.xml $(wildcard $(STREAMS)/src/main/java/*.java
 STREAMS_STAMP := $(STREAMS)/target/.stamp-$(firstword $(shell cat $(STREAMS_SOURCES) | cksum))
 KAFKA_STAMP := .kafka/libs/.stamp-$(firstword $(shell cksum < $(POM)))
 
-.PHONY: help setup run demo bench test lint types tests simulate chaos format schemas lock clean
+.PHONY: help setup run demo bench test lint types tests simulate chaos audit format schemas lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -53,6 +53,9 @@ simulate: setup ## run the services on SEEDS simulated worlds that fail, or agai
 
 chaos: setup ## faults of every kind on the real thing, 200 rounds in half an hour; ROUNDS=n, SEED=n; SHORT=1: a look at it, in two minutes
 	@exec $(BIN)/python -W ignore -m tests.chaos --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED)) $(if $(filter 1,$(SHORT)),--short)
+
+audit: setup ## ask an advisory source, where one answers, about every version in the lock
+	@$(BIN)/python -m infra.audit
 
 format: setup ## bring the code into the house's form
 	@$(BIN)/ruff check --fix .

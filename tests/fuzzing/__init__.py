@@ -1,0 +1,1 @@
+"""What comes from outside, made up by hypothesis: nothing of it raises what is not declared, and no URL leads inside."""
