@@ -14,6 +14,8 @@ from services.runtime.letting_go import let_go
 
 _STUCK_SECONDS = 5.0
 """A record that waits for its acknowledgement longer than this shows that the log takes nothing now."""
+_MOST_WAITING = 10_000
+"""Records that wait for theirs in memory; callbacks come as fast as providers like."""
 _STOP_SECONDS = 3.0
 _WATCH_SECONDS = 1.0
 _ANSWER_SECONDS = 3.0
@@ -96,6 +98,8 @@ class KafkaCommandLog:
         oldest = min(self._waiting.values(), default=None)
         if oldest is not None and self._clock.monotonic() - oldest > _STUCK_SECONDS:
             return "the log does not acknowledge commands"
+        if len(self._waiting) >= _MOST_WAITING:
+            return "too many commands wait to be acknowledged"
         return None
 
     async def append(self, topic: Topic, org_id: str, records: Iterable[bytes]) -> None:
