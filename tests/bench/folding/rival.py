@@ -62,11 +62,14 @@ class Rival:
             "--directory": str(directory),
         }
         with (directory / "errors").open("wb") as errors:
-            process = await asyncio.create_subprocess_exec(
-                *self.command, *(word for pair in task.items() for word in pair),
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
-                preexec_fn=die_with_this_process(),
-            )  # fmt: skip
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self.command, *(word for pair in task.items() for word in pair),
+                    stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
+                    preexec_fn=die_with_this_process(),
+                )  # fmt: skip
+            except FileNotFoundError as error:
+                raise ContestantError(f"{error.filename} is not installed: `make bench` does that") from error
         try:
             yield process
         finally:

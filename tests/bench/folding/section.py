@@ -21,6 +21,7 @@ _REST_SHARE = 0.2
 _MEASURED = (
     "measured the same for all: the CPU of all processes but the broker (PostgreSQL's count with ours), from the first event until all is",
     "durable, or folded where nothing is; with ours from the assignment right before it. Starting up does not count, Java's compiling does",
+    "peaks add up the processes' own, so that PostgreSQL's shared memory counts in each of its processes that touched it",
     "ours also folds contacts, costs, claims and handled commands, and publishes summaries meanwhile; the others only what is compared",
 )
 
