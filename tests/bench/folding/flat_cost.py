@@ -10,7 +10,7 @@ from tests.bench.report import Table
 
 _ROUNDS = 2
 _SMALL = 100
-_CALLS, _EVENTS = 1_000_000, 1_200_000
+_CALLS, _EVENTS = 1_000_000, 1_100_000
 _SHORT_CALLS, _SHORT_EVENTS = 50_000, 60_000
 
 

@@ -16,7 +16,7 @@ from tests.bench.report import SectionFailedError, Table
 from tests.support.postgres import running_postgres
 
 _ROUNDS = 5
-_REST_SHARE = 0.2
+_REST_SHARE = 0.15
 """Of the section's time, for what follows the rounds: the kill -9 and the flat cost."""
 _MEASURED = (
     "measured the same for all: the CPU of all processes but the broker (PostgreSQL's count with ours), from the first event until all is",
