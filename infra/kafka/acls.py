@@ -5,15 +5,20 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from events.topics import ALL, CAMPAIGN_EVENTS, CAMPAIGN_STATE, OUTSIDE, Topic
+from events.topics import ALL, CAMPAIGN_EVENTS, CAMPAIGN_STATE, OUTSIDE, WEBHOOK_STATE, Topic
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import GROUPS
 
 SERVICES = ("engine", "projector", "dialer", "notifier", "api")
-_READS_BESIDE = {"engine": (CAMPAIGN_EVENTS,), "projector": (CAMPAIGN_EVENTS,), "api": (CAMPAIGN_EVENTS,)}
+_READS_BESIDE = {
+    "engine": (CAMPAIGN_EVENTS,),
+    "projector": (CAMPAIGN_EVENTS,),
+    "notifier": (WEBHOOK_STATE,),
+    "api": (CAMPAIGN_EVENTS, WEBHOOK_STATE),
+}
 """What is read from places that are not the group's: the projector's stand in the read model, the others begin where they are told."""
-_JOINS = {*GROUPS, "projector"}
-_TRANSACTIONS = {"engine": "engine-", "projector": "campaign-state-"}
+_JOINS = {"engine": ("engine",), "dialer": ("dialer",), "notifier": ("notifier", "notifier-commands"), "projector": ("projector",)}
+_TRANSACTIONS = {"engine": "engine-", "projector": "campaign-state-", "notifier": "webhook-state-"}
 """What the transactional ids of a service begin with."""
 
 
@@ -51,11 +56,12 @@ def acls(settings: Settings, principal: str = "User:{service}", producers: Seque
 
 
 def _of_service(settings: Settings, service: str, principal: str) -> Iterator[Acl]:
-    reads = {*GROUPS.get(service, ()), *_READS_BESIDE.get(service, ())}
+    joins = _JOINS.get(service, ())
+    reads = {*(topic for group in joins for topic in GROUPS.get(group, ())), *_READS_BESIDE.get(service, ())}
     for topic in ALL:
         yield Acl(principal, "topic", settings.topic_name(topic), _on_topic(topic, service, topic in reads))
-    if service in _JOINS:
-        yield Acl(principal, "group", settings.group_id(service), ("READ",))
+    for group in joins:
+        yield Acl(principal, "group", settings.group_id(group), ("READ",))
     if service in _TRANSACTIONS:
         yield Acl(principal, "transactional-id", settings.topic_prefix + _TRANSACTIONS[service], ("DESCRIBE", "WRITE"), prefixed=True)
 

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from services.notifier.bootstrap import run_notifier
+from services.notifier.bootstrap import COMMANDS_GROUP, GROUP, run_notifier
 from services.notifier.cli import run_command
 from services.notifier.settings import NotifierSettings
 from services.runtime.clock import SystemClock
@@ -12,7 +12,7 @@ from services.runtime.topics_admin import ensure_topics
 
 
 async def _main(settings: NotifierSettings, stop: asyncio.Event) -> None:
-    await ensure_topics(settings, ["notifier"])
+    await ensure_topics(settings, [GROUP, COMMANDS_GROUP])
     await run_notifier(settings, SystemClock(), stop)
 
 
