@@ -84,6 +84,12 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield receiver
 
 
+async def test_a_notifier_alone_on_an_empty_cluster_makes_what_it_needs(settings: Settings) -> None:
+    async with process(settings) as child:
+        assert await child.stop()
+        assert child.exit_code == 0, child.last_words()
+
+
 async def test_a_kill_in_the_midst_loses_nothing_and_a_restart_sends_nothing_twice(settings: Settings, receiver: Receiver) -> None:
     await ensure_topics(settings)
     receiver.gate.clear()
