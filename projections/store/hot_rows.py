@@ -32,7 +32,7 @@ class HotRows:
         self._read += calls
 
     def keep(self, progress: Progress) -> None:
-        """Forget what is not likely needed again: calls that are over, and pending ones beyond the first, which begin first."""
+        """Forget what is hardly needed again: campaigns and calls that are over, and pending ones beyond the first, which begin first."""
         calls = self.calls
         for call_id in chain(progress.changed, self._read):
             call = calls.get(call_id)
@@ -45,8 +45,8 @@ class HotRows:
                 del calls[call_id]
         if len(calls) > _MOST_CALLS:
             calls.clear()
+        for campaign_id, campaign in progress.changed_campaigns.items():
+            if campaign.ended_at is not None or len(campaign.spec) > _LARGEST_SPEC:
+                self.campaigns.pop(campaign_id, None)
         if len(self.campaigns) > _MOST_CAMPAIGNS:
             self.campaigns.clear()
-        for campaign_id, campaign in progress.changed_campaigns.items():
-            if len(campaign.spec) > _LARGEST_SPEC:
-                self.campaigns.pop(campaign_id, None)

@@ -17,7 +17,7 @@ from services.runtime.letting_go import let_go
 
 _INTERVAL_SECONDS = 0.1
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
-_HELD_BACK_SECONDS = 2.0
+_HELD_BACK_SECONDS = 5.0
 """Between two transactions of a partition whose changes come faster than anybody needs to be told of each."""
 
 _log = logging.getLogger(__name__)
