@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from services.notifier.metrics import NotifierMetrics
-from services.notifier.outbox import Delivery, Failed, Outbox
+from services.notifier.outbox import Delivery, Failed
+from services.notifier.ports import DeliveryOutbox
 from services.notifier.retrying import retry_after_seconds
 from services.notifier.sending import Answer, Webhooks
 from services.runtime.clock import Clock
@@ -36,12 +37,13 @@ class Deliverer:
     memory. Messages may overtake each other, across retries above all: their `webhook-sequence` says the order.
     """
 
-    outbox: Outbox
+    outbox: DeliveryOutbox
     webhooks: Webhooks
     clock: Clock
     bounds: Bounds
     partitions: Callable[[], Iterable[int]]
     metrics: NotifierMetrics
+    look_seconds: float = _LOOK_SECONDS
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     _held: dict[str, str] = field(default_factory=dict)
@@ -77,7 +79,7 @@ class Deliverer:
 
     async def _send_due(self) -> float:
         """Start what may be started; how long nothing more will be due, at most a second."""
-        wait_seconds = _LOOK_SECONDS
+        wait_seconds = self.look_seconds
         for partition in sorted(self.partitions()):
             now = self.clock.now().timestamp()
             for receiver, due_at in (await self.outbox.lanes(partition)).items():

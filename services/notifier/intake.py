@@ -112,7 +112,7 @@ def _row(partition: int, message: WebhookMessage, known: Known, now: datetime) -
     return {
         "id": message.id,
         "partition": partition,
-        "receiver": _receiver(message.org_id, known.campaigns[message.campaign_id].server["url"]),
+        "receiver": receiver_of(message.org_id, known.campaigns[message.campaign_id].server["url"]),
         "org_id": message.org_id,
         "campaign_id": message.campaign_id,
         "sequence": message.sequence,
@@ -125,7 +125,7 @@ def _row(partition: int, message: WebhookMessage, known: Known, now: datetime) -
     }
 
 
-def _receiver(org_id: str, url: str) -> str:
+def receiver_of(org_id: str, url: str) -> str:
     """Who is held up together: one host of one org; an org's host never holds up another org's."""
     try:
         parsed = URL(url)

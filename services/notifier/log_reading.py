@@ -11,9 +11,10 @@ from aiokafka.structs import ConsumerRecord
 from events.codec import read_event, type_at_a_glance
 from events.envelope import EventRecord
 from events.errors import DecodeError
-from services.notifier.intake import Intake, PlaceLostError
+from services.notifier.intake import PlaceLostError
 from services.notifier.messages import NEVER_TOLD
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.ports import EventIntake
 from services.runtime.clock import Clock
 from services.runtime.fail_points import fail_point
 
@@ -36,7 +37,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
     """
 
     consumer: AIOKafkaConsumer
-    intake: Intake
+    intake: EventIntake
     clock: Clock
     window_seconds: float
     on_enqueued: Callable[[], None]

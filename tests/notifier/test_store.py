@@ -1,9 +1,11 @@
-"""The store on both databases: events and place move together, what is due is found by receiver, the dead are kept."""
+"""The store in memory and on both databases: events and place move together, what is due is found by receiver, the dead are kept."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +13,11 @@ from events.calls import VOICEMAIL
 from events.envelope import EventRecord
 from projections.store.engine import open_database
 from services.notifier.intake import Intake, PlaceLostError
+from services.notifier.memory_store import MemoryNotifierStore
 from services.notifier.messages import WebhookMessage
 from services.notifier.outbox import Failed, Outbox
 from services.notifier.own_store import metadata
+from services.notifier.ports import DeliveryOutbox, EventIntake
 from services.runtime.own_store import ensure_tables
 from tests.notifier.given import NOW, event, ready
 
@@ -24,7 +28,7 @@ AT = NOW.timestamp()
 class Store:
     """Both halves on one database, and the place of partition 0."""
 
-    def __init__(self, intake: Intake, outbox: Outbox) -> None:
+    def __init__(self, intake: EventIntake, outbox: DeliveryOutbox) -> None:
         self.intake, self.outbox = intake, outbox
         self.offset = 0
 
@@ -41,33 +45,52 @@ class Store:
 
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
+    """A store in SQL, of each kind in turn."""
+    async with in_sql(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+async def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """A store of each kind in turn, that in memory too."""
+    if request.param == "memory":
+        kept = MemoryNotifierStore()
+        yield Store(kept, kept)
+        return
+    url = f"sqlite:///{tmp_path}/any.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    async with in_sql(url) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def in_sql(database_url: str) -> AsyncIterator[Store]:
     database = open_database(database_url)
     await asyncio.gather(*(ensure_tables(database, metadata) for _ in range(2)))
     yield Store(Intake(database), Outbox(database))
     await database.dispose()
 
 
-async def test_what_is_known_lasts_from_batch_to_batch(store: Store) -> None:
-    await store.take_in(*ready())
-    await store.take_in(event("CampaignStarted"), event("CallQueued", 0, attempt=1))
-    await store.take_in(event("CallQueued", 0, attempt=1), event("CallForwarded", 0, attempt=1))
-    told = await store.take_in(event("CallEnded", 0, endedReason="a-reason-nobody-knows", endedAt="x"))
+async def test_what_is_known_lasts_from_batch_to_batch(any_store: Store) -> None:
+    await any_store.take_in(*ready())
+    await any_store.take_in(event("CampaignStarted"), event("CallQueued", 0, attempt=1))
+    await any_store.take_in(event("CallQueued", 0, attempt=1), event("CallForwarded", 0, attempt=1))
+    told = await any_store.take_in(event("CallEnded", 0, endedReason="a-reason-nobody-knows", endedAt="x"))
     assert [(message.name, message.sequence) for message in told] == [("contact.completed", 3)]
-    assert await store.due() == ["campaign.started", "contact.dispatched", "contact.completed"]
+    assert await any_store.due() == ["campaign.started", "contact.dispatched", "contact.completed"]
 
 
-async def test_a_place_moves_once_and_a_repeated_batch_makes_nothing(store: Store) -> None:
+async def test_a_place_moves_once_and_a_repeated_batch_makes_nothing(any_store: Store) -> None:
     batch = [*ready(), event("CampaignStarted")]
-    await store.take_in(*batch)
+    await any_store.take_in(*batch)
     with pytest.raises(PlaceLostError):
-        await store.intake.take_in(0, 0, 3, batch, NOW)
-    assert await store.due() == ["campaign.started"]
-    assert await store.intake.place(0, NOW + timedelta(days=9), WINDOW) == 3
+        await any_store.intake.take_in(0, 0, 3, batch, NOW)
+    assert await any_store.due() == ["campaign.started"]
+    assert await any_store.intake.place(0, NOW + timedelta(days=9), WINDOW) == 3
 
 
-async def test_a_new_store_learns_from_old_events_but_tells_only_what_is_younger_than_the_window(store: Store) -> None:
+async def test_a_new_store_learns_from_old_events_but_tells_only_what_is_younger_than_the_window(any_store: Store) -> None:
     old = [replaced(fact, WINDOW + 1) for fact in (*ready(), event("CampaignStarted"))]
-    told = await store.take_in(*old, event("CallQueued", 0, attempt=1))
+    told = await any_store.take_in(*old, event("CallQueued", 0, attempt=1))
     assert [(message.name, message.sequence) for message in told] == [("contact.dispatched", 2)]
 
 
@@ -75,53 +98,57 @@ def replaced(fact: EventRecord, ago: float) -> EventRecord:
     return fact | {"time": event("x", ago=ago)["time"]}
 
 
-async def test_what_came_while_the_notifier_was_away_for_long_is_told(store: Store) -> None:
-    await store.take_in(*ready())
+async def test_what_came_while_the_notifier_was_away_for_long_is_told(any_store: Store) -> None:
+    await any_store.take_in(*ready())
     late = NOW + timedelta(seconds=10 * WINDOW)
-    told = await store.intake.take_in(0, 2, 3, [event("CampaignStarted")], late)
+    told = await any_store.intake.take_in(0, 2, 3, [event("CampaignStarted")], late)
     assert [message.name for message in told] == ["campaign.started"]
 
 
-async def test_each_receiver_has_a_lane_by_host_and_org(store: Store) -> None:
+async def test_each_receiver_has_a_lane_by_host_and_org(any_store: Store) -> None:
     campaigns = [str(number) * 8 for number in range(4)]
     urls = ["https://a.test/1", "https://a.test/2", "https://a.test:444/", "https://a.test/1"]
     orgs = ["acme", "acme", "acme", "other"]
     for campaign, url, org in zip(campaigns, urls, orgs, strict=True):
-        await store.take_in(*ready(server={"url": url}, campaign=campaign, org=org), event("CampaignStarted", campaign=campaign, org=org))
-    assert await store.outbox.lanes(0) == dict.fromkeys(["acme a.test:443", "acme a.test:444", "other a.test:443"], AT)
-    assert len(await store.outbox.due(0, "acme a.test:443", AT, 10)) == 2
-    assert await store.outbox.lanes(1) == {}
+        await any_store.take_in(
+            *ready(server={"url": url}, campaign=campaign, org=org), event("CampaignStarted", campaign=campaign, org=org)
+        )
+    assert await any_store.outbox.lanes(0) == dict.fromkeys(["acme a.test:443", "acme a.test:444", "other a.test:443"], AT)
+    assert len(await any_store.outbox.due(0, "acme a.test:443", AT, 10)) == 2
+    assert await any_store.outbox.lanes(1) == {}
 
 
-async def test_what_was_taken_is_gone_and_what_failed_waits(store: Store) -> None:
-    await store.take_in(*ready(), event("CampaignStarted"), event("CallQueued", 0, attempt=1))
-    (receiver,) = await store.outbox.lanes(0)
-    started, dispatched = await store.outbox.due(0, receiver, AT, 10)
+async def test_what_was_taken_is_gone_and_what_failed_waits(any_store: Store) -> None:
+    await any_store.take_in(*ready(), event("CampaignStarted"), event("CallQueued", 0, attempt=1))
+    (receiver,) = await any_store.outbox.lanes(0)
+    started, dispatched = await any_store.outbox.due(0, receiver, AT, 10)
     failed = Failed(dispatched.id, 1, AT, AT + 60, "answered 500")
     for _ in range(2):
-        await store.outbox.settle([started.id], [failed])
-    assert await store.due() == []
-    assert await store.outbox.lanes(0) == {receiver: AT + 60}
-    assert await store.outbox.due(0, receiver, AT + 60, 10) == [replace(dispatched, failures=1)]
+        await any_store.outbox.settle([started.id], [failed])
+    assert await any_store.due() == []
+    assert await any_store.outbox.lanes(0) == {receiver: AT + 60}
+    assert await any_store.outbox.due(0, receiver, AT + 60, 10) == [replace(dispatched, failures=1)]
 
 
 async def test_the_dead_are_listed_and_sent_again_under_the_same_ids_when_asked(store: Store) -> None:
+    outbox = store.outbox
+    assert isinstance(outbox, Outbox)
     await store.take_in(*ready(), event("CampaignStarted"), *(event("CallQueued", number, attempt=1) for number in range(2)))
-    (receiver,) = await store.outbox.lanes(0)
-    due = await store.outbox.due(0, receiver, AT, 10)
-    await store.outbox.settle([], [Failed(delivery.id, 7, AT, None, "answered 410") for delivery in due])
-    assert await store.outbox.lanes(0) == {}
-    dead = await store.outbox.dead("acme")
+    (receiver,) = await outbox.lanes(0)
+    due = await outbox.due(0, receiver, AT, 10)
+    await outbox.settle([], [Failed(delivery.id, 7, AT, None, "answered 410") for delivery in due])
+    assert await outbox.lanes(0) == {}
+    dead = await outbox.dead("acme")
     assert [(row["id"], row["failures"], row["last_error"]) for row in dead] == [(delivery.id, 7, "answered 410") for delivery in due]
-    assert await store.outbox.dead("other") == []
-    assert await store.outbox.replay(AT + 9, org_id="other") == 0
-    assert await store.outbox.replay(AT + 9, [due[0].id]) == 1
-    assert await store.outbox.due(0, receiver, AT + 9, 10) == [replace(due[0], enqueued_at=AT + 9)]
-    assert await store.outbox.replay(AT + 9) == 2
-    assert await store.outbox.dead() == []
+    assert await outbox.dead("other") == []
+    assert await outbox.replay(AT + 9, org_id="other") == 0
+    assert await outbox.replay(AT + 9, [due[0].id]) == 1
+    assert await outbox.due(0, receiver, AT + 9, 10) == [replace(due[0], enqueued_at=AT + 9)]
+    assert await outbox.replay(AT + 9) == 2
+    assert await outbox.dead() == []
 
 
-async def test_events_of_campaigns_that_want_nothing_only_move_the_place(store: Store) -> None:
-    told = await store.take_in(event("CampaignCreated", name="Spring"), event("CallEnded", 0, endedReason=VOICEMAIL, endedAt="x"))
+async def test_events_of_campaigns_that_want_nothing_only_move_the_place(any_store: Store) -> None:
+    told = await any_store.take_in(event("CampaignCreated", name="Spring"), event("CallEnded", 0, endedReason=VOICEMAIL, endedAt="x"))
     assert told == []
-    assert await store.intake.place(0, NOW, WINDOW) == 2
+    assert await any_store.intake.place(0, NOW, WINDOW) == 2

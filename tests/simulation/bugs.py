@@ -27,12 +27,17 @@ from services.engine.decider.policy import Policy
 from services.engine.decider.state import CallState, CampaignState, PartitionState
 from services.engine.kafka_log import KafkaPartitionLog
 from services.engine.ports import Batch, Snapshots
+from services.notifier.delivering import Deliverer
+from services.notifier.messages import WebhookMessage
+from services.notifier.outbox import Delivery
+from services.notifier.sending import Answer as WebhookAnswer
 from services.projector.batch import Batch as RecordBatch
 from services.projector.progress import FoldProgress
 from tests.simulation.exchange import SimulatedProvider
 from tests.simulation.faults import KINDS
 from tests.simulation.loop import Life
 from tests.simulation.store_checks import WatchedStore
+from tests.simulation.webhooks import SimulatedWebhooks, WatchedNotifierStore
 
 
 class CommitsOffsetsFirst(KafkaPartitionLog):
@@ -168,6 +173,28 @@ class SavesTheOffsetFirst(WatchedStore):
         return await super().apply(partition, start_offset, next_offset, [] if self._writes % 20 == 0 else records)
 
 
+class DeletesBeforeDelivery(Deliverer):
+    """A message leaves the outbox as soon as it is under way."""
+
+    async def _deliver(self, receiver: str, delivery: Delivery) -> None:
+        await self.outbox.settle([delivery.id], [])
+        await super()._deliver(receiver, delivery)
+
+
+class DrawsIdsAnew(SimulatedWebhooks):
+    """Each attempt has an id of its own."""
+
+    async def send(self, delivery: Delivery) -> WebhookAnswer:
+        return await super().send(replace(delivery, id=f"{delivery.id}-{delivery.failures}"))
+
+
+class MixesServersUp(WatchedNotifierStore):
+    """Everything goes to whom the first campaign named."""
+
+    def _server_of(self, message: WebhookMessage) -> dict[str, Any]:
+        return next(iter(self._campaigns.values())).server
+
+
 @dataclass(frozen=True, slots=True)
 class PlantedBug:
     """`parts` stand in for the real ones, `patches` for functions of the product; `breaks` are the promises that it may break."""
@@ -226,6 +253,9 @@ BUGS = (
         {"store": WritesFromAnywhere, "fold_progress": GoesOnFromTheGroup},
         faults=("crash", "store-away"),
     ),
+    PlantedBug("a webhook is deleted before it is delivered", ("I9",), {"deliverer": DeletesBeforeDelivery}),
+    PlantedBug("a webhook's id is drawn anew", ("I9",), {"webhooks": DrawsIdsAnew}),
+    PlantedBug("a webhook goes to another org", ("I7",), {"notifier_store": MixesServersUp}),
     PlantedBug("counters go up by one", ("I4", "I5"), {"store": CountsEvents}),
     PlantedBug("rows and offset are written apart", ("I4", "I5", "I8"), {"store": SavesTheOffsetFirst}),
 )

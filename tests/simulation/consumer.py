@@ -18,10 +18,20 @@ _MOST_RECORDS = 500
 
 
 class SimulatedConsumer:
-    """Of one process life. In a group, or assigned by hand; `committed_only` as `isolation_level` says it."""
+    """Of one process life. In a group, or assigned by hand; `committed_only` as `isolation_level` says it.
+
+    `patience` stretches what it waits for nothing, so that an idle process costs little.
+    """
 
     def __init__(
-        self, cluster: "Cluster", life: Life, group: "Group | None" = None, *, instance: str | None = None, committed_only: bool = True
+        self,
+        cluster: "Cluster",
+        life: Life,
+        group: "Group | None" = None,
+        *,
+        instance: str | None = None,
+        committed_only: bool = True,
+        patience: float = 1.0,
     ) -> None:
         self.life = life
         self.instance = instance
@@ -29,6 +39,7 @@ class SimulatedConsumer:
         self.topics: list[str] = []
         self._cluster = cluster
         self._group = group
+        self._patience = patience
         self._committed_only = committed_only
         self._listener: Any = None
         self._started = False
@@ -118,7 +129,7 @@ class SimulatedConsumer:
     async def getmany(
         self, *tps: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[Record]]:
-        until = self._cluster.loop.time() + timeout_ms / 1000
+        until = self._cluster.loop.time() + timeout_ms / 1000 * self._patience
         while True:
             found = self._take(tps or tuple(self._positions), max_records or _MOST_RECORDS)
             remaining = until - self._cluster.loop.time()

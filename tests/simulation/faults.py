@@ -9,9 +9,23 @@ from tests.simulation.cluster import Cluster
 from tests.simulation.exchange import Exchange
 from tests.simulation.network import Network
 from tests.simulation.processes import Process
+from tests.simulation.webhooks import Receivers
 
-KINDS = ("crash", "freeze", "short-freeze", "cut", "slow", "lossy", "broker-away", "store-away", "provider-away", "clock", "rebalance")
-_PLACES = ("log", "store", "provider")
+KINDS = (
+    "crash",
+    "freeze",
+    "short-freeze",
+    "cut",
+    "slow",
+    "lossy",
+    "broker-away",
+    "store-away",
+    "provider-away",
+    "receivers-away",
+    "clock",
+    "rebalance",
+)
+_PLACES = ("log", "store", "provider", "notifier-store", "webhooks")
 
 
 @dataclass
@@ -21,6 +35,7 @@ class Faults:
     cluster: Cluster
     network: Network
     exchange: Exchange
+    receivers: Receivers
     processes: Sequence[Process]
     random: Random
     kinds: Sequence[str]
@@ -88,6 +103,13 @@ class Faults:
     def _provider_is_back(self) -> None:
         self.exchange.down = False
 
+    def receivers_away(self, process: Process) -> None:
+        self.receivers.down = True
+        self.cluster.loop.later(2 + self.random.random() * 10, self._receivers_are_back)
+
+    def _receivers_are_back(self) -> None:
+        self.receivers.down = False
+
     def clock(self, process: Process) -> None:
         process.clock.skew_seconds = self.random.choice((-1, 1)) * self.random.choice((0.5, 3.0, 12.0))
 
@@ -99,7 +121,7 @@ class Faults:
         """Nothing goes wrong any more: who is down starts, who is frozen goes on, every clock is right again."""
         self.healed = True
         self._calm()
-        self.exchange.down = False
+        self.exchange.down = self.receivers.down = False
         self.exchange.silent = 0.0
         self.network.cuts.clear()
         for process in self.processes:
@@ -121,6 +143,7 @@ _STRIKES = {
     "broker-away": Faults.broker_away,
     "store-away": Faults.store_away,
     "provider-away": Faults.provider_away,
+    "receivers-away": Faults.receivers_away,
     "clock": Faults.clock,
     "rebalance": Faults.rebalance,
 }

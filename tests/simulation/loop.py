@@ -5,6 +5,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, ContextVar
+from itertools import count
 from typing import Any
 
 RUNS_IN: ContextVar["Life | None"] = ContextVar("RUNS_IN", default=None)
@@ -66,7 +67,6 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     """
 
     _ready: deque[asyncio.Handle]
-    _scheduled: list[asyncio.TimerHandle]
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,6 +75,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.someone_is_frozen = False
         self._ends: str | None = None
         self._now = 0.0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._numbers = count()
         self._world = Context()
         self.set_task_factory(_task_of_its_life)
         self.set_exception_handler(_ignore)
@@ -114,15 +116,31 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             raise RunEndsError("I8: something goes in circles without end")
 
     def _let_time_pass(self) -> None:
-        scheduled = self._scheduled
-        while scheduled:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]
-            if not timer.cancelled():
-                self._now = max(self._now, timer.when())
+        timers = self._timers
+        while timers:
+            when, _, timer = heapq.heappop(timers)
+            if not timer._cancelled:
+                self._now = max(self._now, when)
                 self._ready.append(timer)
                 return
         raise RunEndsError("I8: nothing will ever happen again")
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *arguments: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Timers of the same instant fire in the order in which they were set."""
+        timer = asyncio.TimerHandle(when, callback, arguments, self, context)
+        heapq.heappush(self._timers, (when, next(self._numbers), timer))
+        return timer
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *arguments: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *arguments, context=context)
+
+    def close(self) -> None:
+        self._timers.clear()
+        super().close()
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Cancelled timers are thrown away when their time comes."""

@@ -44,7 +44,7 @@ from tests.simulation.producer import SimulatedProducer
 
 CLAIM_SECONDS = 8.0
 OUTCOME_SECONDS = 20.0
-IDLE_SECONDS = 2.0
+IDLE_SECONDS = 4.0
 
 
 class QuietObserver(Observer):
@@ -70,8 +70,11 @@ class Outside:
     exchange: Exchange
     policy: Policy
     random: Random
+    notifier_store: Any
+    receivers: Any
     dialer_metrics: DialerMetrics
     projector_metrics: ProjectorMetrics
+    notifier_metrics: Any
     can_find: bool = True
     bugs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -231,10 +234,10 @@ async def run_dialer(outside: Outside, process: Process, life: Life) -> None:
         reconciliation = Reconciliation(clock, commands, lines, outside.new_id, outside.dialer_metrics)
         stack.push_async_callback(reconciliation.close)
         topic = topic_name(CAMPAIGN_EVENTS)
-        follower = ClaimFollower(SimulatedConsumer(cluster, life), topic, cluster.partitions, dispatcher.on_claimed)
+        follower = ClaimFollower(SimulatedConsumer(cluster, life, patience=30), topic, cluster.partitions, dispatcher.on_claimed)
         stack.push_async_callback(follower.stop)
         await follower.start()
-        consumer = SimulatedConsumer(cluster, life, cluster.group("dialer"), instance=process.name)
+        consumer = SimulatedConsumer(cluster, life, cluster.group("dialer"), instance=process.name, patience=10)
         stack.push_async_callback(consumer.stop)
         reader = QueueReader(consumer, dispatcher, reconciliation.on_outcome_unknown, clock, 100)
         stack.push_async_callback(reader.close)

@@ -21,6 +21,7 @@ from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS
 from services.dialer.metrics import DialerMetrics
 from services.dialer.provider import PlaceCall
 from services.engine.decider.policy import Policy
+from services.notifier.metrics import NotifierMetrics
 from services.projector.metrics import ProjectorMetrics
 from tests.simulation.broker import Record, Transaction
 from tests.simulation.cluster import Cluster
@@ -35,6 +36,7 @@ from tests.simulation.provider_checks import ProviderChecks
 from tests.simulation.services import MAINS, OUTCOME_SECONDS, Outside
 from tests.simulation.store_checks import StoreChecks, WatchedStore, done
 from tests.simulation.users import User
+from tests.simulation.webhooks import Receivers, WatchedNotifierStore, WebhookChecks, new_metrics, run_notifier
 
 PARTITIONS = 2
 ORGS = ("org-red", "org-green", "org-blue")
@@ -73,6 +75,7 @@ class Metrics:
     """The services' metrics, shared by all runs of a process: nobody reads them."""
 
     dialer: DialerMetrics = field(default_factory=lambda: DialerMetrics(CollectorRegistry()))
+    notifier: NotifierMetrics = field(default_factory=new_metrics)
     projector: ProjectorMetrics = field(default_factory=lambda: ProjectorMetrics(CollectorRegistry()))
 
 
@@ -108,6 +111,11 @@ class World:
         )
         self.exchange.mute = draw.choice((0.02, 0.05, 0.3))
         self.exchange.silent = draw.choice((0.0, 0.0, 0.1))
+        self.webhooks = WebhookChecks(self.orgs, self.report)
+        self.receivers = Receivers(self.network, Random(draw.getrandbits(64)), self.webhooks)
+        notifier_store: WatchedNotifierStore = bugs.get("notifier_store", WatchedNotifierStore)()
+        notifier_store.left = self._left
+        self.notifier_store = notifier_store
         self.outside = Outside(
             self.cluster,
             self.network,
@@ -115,20 +123,23 @@ class World:
             self.exchange,
             POLICY,
             Random(draw.getrandbits(64)),
+            notifier_store,
+            self.receivers,
             metrics.dialer,
             metrics.projector,
+            metrics.notifier,
             can_find=draw.random() < 0.7,
             bugs=bugs,
         )
         self.processes = [
             Process(self.cluster, f"{kind}-{number}", partial(main, self.outside))
-            for kind, main in MAINS.items()
+            for kind, main in {**MAINS, "notifier": run_notifier}.items()
             for number in range(draw.choice((1, 2)))
         ]
         self._life = Life(self.loop, "users")
         self.users = [User(org, self.cluster, Random(draw.getrandbits(64)), self._life, TROUBLE_SECONDS) for org in self.orgs]
         kinds = draw.sample(KINDS, draw.randint(0, 5)) if kinds is None else kinds
-        self.faults = Faults(self.cluster, self.network, self.exchange, self.processes, Random(draw.getrandbits(64)), kinds)
+        self.faults = Faults(self.cluster, self.network, self.exchange, self.receivers, self.processes, Random(draw.getrandbits(64)), kinds)
         self.at_provider.is_exact = not {"freeze", "clock"} & set(kinds)
 
     def records_of(self, tp: TopicPartition) -> Sequence[Record | None]:
@@ -144,12 +155,19 @@ class World:
     def _committed(self, transaction: Transaction, written: Mapping[TopicPartition, Sequence[Record]]) -> None:
         for tp, records in written.items():
             self.note(tp.topic, tp.partition, [record.value for record in records])
+            if tp.topic == CAMPAIGN_EVENTS.name:
+                for record in records:
+                    self.webhooks.committed(record)
             self.events += len(records)
         self.log_checks.committed(transaction, written)
 
     def _written(self, partition: int, next_offset: int) -> None:
         self.note("store", partition, next_offset)
         self.store_checks.written(partition, next_offset)
+
+    def _left(self, message_ids: Sequence[str]) -> None:
+        self.note("left", message_ids)
+        self.webhooks.left(message_ids)
 
     def _asked(self, call: PlaceCall, claim_id: str) -> None:
         self.note("post", call.task.call_id, call.attempt, claim_id)
@@ -177,7 +195,9 @@ class World:
             for topic in (CAMPAIGN_COMMANDS, CALL_COMMANDS):
                 tp = TopicPartition(topic.name, partition)
                 behind += self._between(tp, self.cluster.broker.offsets.get(("engine", tp), 0))
-            behind += self._between(TopicPartition(CAMPAIGN_EVENTS.name, partition), stored.get(partition, 0))
+            events = TopicPartition(CAMPAIGN_EVENTS.name, partition)
+            behind += self._between(events, stored.get(partition, 0))
+            behind += self._between(events, self.notifier_store.next_offset(partition))
         return behind
 
     def _between(self, tp: TopicPartition, begin: int) -> int:
@@ -226,19 +246,22 @@ class World:
             if self.loop.time() > healed_at + HEALS_WITHIN_SECONDS:
                 self.report(f"I8: a minute after all was well {self.lag()} records were still to be handled")
         recovery_seconds = self.loop.time() - healed_at
-        await asyncio.sleep(healed_at + HEALS_WITHIN_SECONDS - self.loop.time())
-        left = self.facts.without_outcome(healed_at)
-        if left:
-            self.report(f"I8: a minute after all was well these claims have no outcome: {left}")
+        while left := self.facts.without_outcome(healed_at):
+            await asyncio.sleep(1)
+            if self.loop.time() > healed_at + HEALS_WITHIN_SECONDS:
+                self.report(f"I8: a minute after all was well these claims have no outcome: {left}")
         await self._rest(healed_at + _ENDS_WITHIN_SECONDS)
         return recovery_seconds
 
     async def _rest(self, until: float) -> None:
         """Until every campaign is over that nobody paused, and all is folded."""
-        while self.lag() or self.facts.unfinished():
+        while self.lag() or self.facts.unfinished() or self.webhooks.missing():
             await asyncio.sleep(5)
             if self.loop.time() > until:
-                self.report(f"I8: these campaigns never end: {self.facts.unfinished()}, {self.lag()} records are not handled")
+                self.report(
+                    f"I8: these campaigns never end: {self.facts.unfinished()}, {self.lag()} records are not handled, "
+                    f"{len(self.webhooks.missing())} webhooks never came"
+                )
         self.store_checks.compare_all()
         answered = self.log_checks.answered
         for user in self.users:
