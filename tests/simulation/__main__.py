@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.simulation.running import Table, planted_bugs_found, run_in_workers, run_seeds, tell
 
-_MOST_SEEDS_FOR_A_BUG = 100
+_MOST_SEEDS_FOR_A_BUG = 300
 
 
 def main(arguments: list[str]) -> int:

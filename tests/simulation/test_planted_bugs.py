@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.bugs import BUGS, PlantedBug
 from tests.simulation.running import seed_that_finds
 
-MOST_SEEDS = 100
+MOST_SEEDS = 300
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)

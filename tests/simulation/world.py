@@ -40,7 +40,7 @@ from tests.simulation.webhooks import Receivers, WatchedNotifierStore, WebhookCh
 
 PARTITIONS = 2
 ORGS = ("org-red", "org-green", "org-blue")
-TROUBLE_SECONDS = 40.0
+TROUBLE_SECONDS = 30.0
 HEALS_WITHIN_SECONDS = 60.0
 _ENDS_WITHIN_SECONDS = 400.0
 POLICY = Policy(
