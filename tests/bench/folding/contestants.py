@@ -55,10 +55,12 @@ def rivals() -> list[Invited]:
         Invited(Rival(BYTEWAX, _module(theirs, "bytewax_flow"), f"{_NOTHING}: no recovery store"), 250_000, 100_000),
         Invited(Rival("Quix Streams", _module(theirs, "quix_app"), "state and offset, exactly once"), 50_000, 20_000),
         Invited(Rival(STREAMS, streams, "state and offset, exactly once", commits=True), 1_000_000, 50_000),
-        Invited(Rival(GETMANY_READS, _module(own, "getmany_loop", "--read"), _NOTHING, folds=False), 2_000_000, 100_000),
-        Invited(Rival(GETMANY_FOLDS, _module(own, "getmany_loop", "--fold"), _NOTHING), 500_000, 100_000),
-        Invited(Rival("consume, only reading", _module(own, "consume_loop", "--read"), _NOTHING, folds=False), 500_000, 100_000),
-        Invited(Rival("consume, folding", _module(own, "consume_loop", "--fold"), _NOTHING), 250_000, 100_000),
+        Invited(Rival(GETMANY_READS, _module(own, "getmany_loop", "--read"), _NOTHING, folds=False, waits=True), 2_000_000, 100_000),
+        Invited(Rival(GETMANY_FOLDS, _module(own, "getmany_loop", "--fold"), _NOTHING, waits=True), 500_000, 100_000),
+        Invited(
+            Rival("consume, only reading", _module(own, "consume_loop", "--read"), _NOTHING, folds=False, waits=True), 500_000, 100_000
+        ),
+        Invited(Rival("consume, folding", _module(own, "consume_loop", "--fold"), _NOTHING, waits=True), 250_000, 100_000),
     ]
 
 

@@ -22,7 +22,7 @@ _LOOK_EVERY_SECONDS = 0.1
 class Rival:
     """`command` is what starts it. `commits`: it is done when its group has committed all offsets, otherwise when it says so.
 
-    One that only reads `folds` nothing and has no dump.
+    One that only reads `folds` nothing and has no dump. One that is so quick that it would be far before its word was heard `waits`.
     """
 
     name: str
@@ -30,20 +30,21 @@ class Rival:
     survives: str
     commits: bool = False
     folds: bool = True
+    waits: bool = False
 
     async def fold(self, log: FoldLog, directory: Path) -> Measured:
         group = f"{log.settings.topic_prefix}{directory.name.lower().replace(',', '')}"
         async with self._running(log, directory, group) as process:
             await self._until_said(process, directory, "begin")
             meter = Meter([process.pid])
+            if self.waits:
+                await _ask(process, b"go\n")
             if self.commits:
                 await _until_committed(log, group, process)
             else:
                 await self._until_said(process, directory, "done")
             measured = meter.stop(log.events)
-            assert process.stdin is not None
-            process.stdin.write(b"dump\n")
-            await process.stdin.drain()
+            await _ask(process, b"dump\n")
             await process.wait()
         if not self.folds:
             return measured
@@ -84,6 +85,12 @@ class Rival:
             if line.strip() == word.encode():
                 return
         raise ContestantError(f"it ended before it said {word}: {_last_words(directory)}")
+
+
+async def _ask(process: asyncio.subprocess.Process, line: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line)
+    await process.stdin.drain()
 
 
 def _last_words(directory: Path) -> str:

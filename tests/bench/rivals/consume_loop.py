@@ -19,9 +19,10 @@ def main() -> None:
     consumer.subscribe([task.topic])
     read = 0
     while read < task.events:
-        messages = consumer.consume(_MOST_MESSAGES, timeout=0.5)
+        messages = consumer.consume(_MOST_MESSAGES if read else 1, timeout=0.5)
         if messages and not read:
             say("begin")
+            until_asked()
         for message in messages:
             if message.error() is not None:
                 raise RuntimeError(str(message.error()))

@@ -25,9 +25,10 @@ async def main() -> None:
     read = 0
     try:
         while read < task.events:
-            fetched = await consumer.getmany(timeout_ms=1_000)
+            fetched = await consumer.getmany(timeout_ms=1_000, max_records=None if read else 1)
             if fetched and not read:
                 say("begin")
+                until_asked()
             for records in fetched.values():
                 read += len(records)
                 if memory is not None:
