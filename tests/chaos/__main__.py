@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import math
 import random
 import shutil
 import signal
@@ -28,12 +29,12 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-async def _run(seed: int, rounds: int, short: bool, planted: bool, directory: Path) -> bool:
+async def _run(seed: int, rounds: int, minutes: float, short: bool, planted: bool, directory: Path) -> bool:
     points = fail_points_by_service()
     planned = plan_short(seed, points) if short else plan_rounds(seed, rounds, points)
     began = time.monotonic()
     async with grounds(directory) as place:
-        totals = await run_rounds(place, planned, _say)
+        totals = await run_rounds(place, planned, _say, until=began + 60 * minutes)
         seconds = time.monotonic() - began
         caught = await caught_of_planted(place, _say) if planted else {}
     _say(table(totals, seed, seconds, caught))
@@ -59,6 +60,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=None, help="the same seed plans the same faults; drawn where left out")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no round after so long")
     parser.add_argument("--short", action="store_true", help="each kind of cheap fault once")
     parser.add_argument("--without-planted", action="store_true", help="plant no bugs at the end")
     asked = parser.parse_args()
@@ -66,7 +68,7 @@ def main() -> int:
     seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
     _say(f"seed {seed}")
     directory = Path(".data") / f"chaos-{seed}-{int(time.time())}"
-    work = _run(seed, asked.rounds, asked.short, not asked.without_planted and not asked.short, directory.resolve())
+    work = _run(seed, asked.rounds, asked.minutes, asked.short, not asked.without_planted and not asked.short, directory.resolve())
     held = asyncio.run(_until_terminated(work))
     if held:
         shutil.rmtree(directory, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Owns the running of rounds: one broker for all of them, a stack for each block, and after each round the check."""
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -105,12 +106,16 @@ async def grounds(directory: Path) -> AsyncIterator[Grounds]:
             await asyncio.to_thread(place.postgres.cleanup)
 
 
-async def run_rounds(place: Grounds, rounds: list[Round], say: Callable[[str], None], recovery_seconds: float = RECOVERY_SECONDS) -> Totals:
-    """All rounds, or those up to the first that broke something: its stack can not be trusted any more, so the next gets a new one."""
+async def run_rounds(
+    place: Grounds, rounds: list[Round], say: Callable[[str], None], recovery_seconds: float = RECOVERY_SECONDS, until: float = math.inf
+) -> Totals:
+    """All rounds, or those that begin before `until` by the monotonic clock. One that broke something is the last of its stack."""
     totals, stack, users = Totals(), None, None
     block: tuple[int, int] = (-1, 0)
     broken = 0
     for planned in rounds:
+        if time.monotonic() > until:
+            break
         if stack is None or users is None or block != (planned.block, broken):
             if stack is not None and users is not None:
                 await _close(stack, users, totals)
