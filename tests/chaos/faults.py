@@ -185,10 +185,10 @@ class Faults:
     async def _clock_jump(self, fault: Fault) -> None:
         """One service's clock is an hour ahead, and a little later everybody's."""
         ahead = float(self.stack.clock_file(fault.service).read_text()) + 3_600
-        self.stack.clock_file(fault.service).write_text(str(ahead))
+        self.stack.set_clock(fault.service, ahead)
         await asyncio.sleep(fault.hold_seconds)
         for service in SERVICES:
-            self.stack.clock_file(service).write_text(str(ahead))
+            self.stack.set_clock(service, ahead)
 
     async def _clock_dst(self, fault: Fault) -> None:
         """The service is started in a zone whose summer begins two seconds later; then it ends."""

@@ -92,7 +92,7 @@ class ChaosStack:
         await self.provider.start()
         self.environment["PROVIDER_URL"] = f"http://127.0.0.1:{self.provider.port}"
         for service in SERVICES:
-            self.clock_file(service).write_text("0")
+            self.set_clock(service, 0.0)
             self.children[service] = self._child(service, service)
             self.children[service].start()
         self._keeper = asyncio.create_task(self._keep())
@@ -112,6 +112,12 @@ class ChaosStack:
     def clock_file(self, service: str) -> Path:
         self.logs.mkdir(parents=True, exist_ok=True)
         return self.logs / f"{service}.clock-offset"
+
+    def set_clock(self, service: str, ahead_seconds: float) -> None:
+        """Move the service's wall clock; by a rename, so that nobody reads half a number."""
+        draft = self.clock_file(service).with_suffix(".draft")
+        draft.write_text(str(ahead_seconds))
+        draft.replace(self.clock_file(service))
 
     async def _keep(self) -> None:
         while True:
