@@ -5,7 +5,7 @@ from functools import partial
 from aiohttp import web
 
 from services.api.call_reads import get_call, list_calls
-from services.api.campaign_reads import get_campaign, list_campaigns, list_contacts
+from services.api.campaign_reads import get_summary, get_whole_campaign, list_campaigns, list_contacts
 from services.api.campaign_writes import create_campaign, delete_campaign, update_campaign
 from services.api.contact_results import get_results
 from services.api.context import ApiContext
@@ -52,7 +52,7 @@ def _campaign_routes(generation: Generation) -> list[web.RouteDef]:
     return [
         web.post(collection, keyed(partial(create_campaign, generation))),
         web.get(collection, keyed(partial(list_campaigns, generation)), allow_head=False),
-        web.get(item, keyed(partial(get_campaign, generation)), allow_head=False),
+        web.get(item, keyed(get_summary if generation.summarises else get_whole_campaign), allow_head=False),
         web.patch(item, keyed(partial(update_campaign, generation))),
         web.delete(item, keyed(partial(delete_campaign, generation))),
         web.post(f"{item}/contacts", keyed(add_contacts)),

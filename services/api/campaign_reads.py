@@ -16,10 +16,6 @@ from services.api.query_parameters import Parameters, campaigns_query, contacts_
 from services.api.responding import json_response, unless_known, write_chunks
 
 
-async def get_campaign(generation: Generation, request: web.Request) -> web.StreamResponse:
-    return await (get_summary(request) if generation.summarises else get_whole_campaign(request))
-
-
 async def get_whole_campaign(request: web.Request) -> web.StreamResponse:
     context, campaign_id = context_of(request), campaign_id_in(request)
     found = await context.read_model.campaign_and_calls(request[ORG], campaign_id, PAGE)

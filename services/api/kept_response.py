@@ -40,15 +40,9 @@ class KeptResponse(web.StreamResponse):
     def __init__(self, head: bytes, body: bytes, request_id: str) -> None:
         super().__init__()
         self._keep_alive = True
-        self._content = b"%b%b\r\n%b: %b\r\n\r\n%b" % (
-            head,
-            rfc822_formatted_time().encode(),
-            REQUEST_ID_HEADER.encode(),
-            request_id.encode(),
-            body,
-        )
+        named = f"{rfc822_formatted_time()}\r\n{REQUEST_ID_HEADER}: {request_id}\r\n\r\n"
+        self._content = b"".join((head, named.encode(), body))
         self._body_length = len(body)
-        self._transport = None
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         transport = request.transport
