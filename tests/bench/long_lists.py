@@ -1,12 +1,13 @@
-"""Owns long lists to read: many campaigns of one org, and a campaign of as many contacts, written as rows."""
+"""Owns long lists to read: many campaigns of one org, and a campaign of as many contacts, written as rows by SQLite itself."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import CTE, ColumnElement, Connection, Table, case, func, insert, literal, select
 
-from events.instants import iso
 from projections.campaign_progress.fold import Progress
 from projections.campaign_progress.rows import CallRow, CampaignRow, ContactRow
 from projections.store.sql_store import SqlProjectionStore
@@ -15,7 +16,6 @@ from tests.engine.given import World
 from tests.projections.given import records
 
 _BEGAN = datetime(2030, 1, 1, tzinfo=UTC)
-_CHUNK = 5_000
 LISTS_ORG = "lists"
 _NOBODYS_PARTITION = 1_000
 """So that the stack's engine and projector let the rows be."""
@@ -41,17 +41,19 @@ def _templates(org: str) -> tuple[CampaignRow, ContactRow, CallRow]:
 
 
 def _fill(connection: Connection, count: int, campaign: CampaignRow, contact: ContactRow, call: CallRow) -> None:
-    for start in range(0, count, _CHUNK):
-        numbers = range(start, min(count, start + _CHUNK))
-        rows = [replace(campaign, id=str(uuid5(NAMESPACE_OID, str(n))), created_at=iso(_BEGAN + timedelta(seconds=n))) for n in numbers]
-        connection.execute(insert(campaigns), [asdict(row) for row in rows])
-        views = []
-        for n in numbers:
-            ended = {"status": "ended", "contact_status": "contact.completed"}
-            state = ended if n % 3 == 0 else {"status": "scheduled", "contact_status": "contact.pending"}
-            own = {"id": str(uuid5(NAMESPACE_OID, f"call-{n}")), "campaign_id": MANY_CONTACTS, "position": n}
-            views.append(asdict(call) | contact._asdict() | state | own)
-        connection.execute(insert(calls), views)
+    start = select(literal(0).label("n")).cte("numbers", recursive=True)
+    numbers = start.union_all(select(start.c.n + 1).where(start.c.n + 1 < count))
+    n, is_ended = numbers.c.n, numbers.c.n % 3 == 0
+    # ids in no order, as UUIDs are
+    row_id = func.printf("%08x-0000-5000-8000-%012x", n * 2_654_435_761 % 2**32, n)
+    created_at = func.strftime("%Y-%m-%dT%H:%M:%S.000Z", n + int(_BEGAN.timestamp()), "unixepoch")
+    state = {
+        "status": case((is_ended, "ended"), else_="scheduled"),
+        "contact_status": case((is_ended, "contact.completed"), else_="contact.pending"),
+    }
+    _insert_many(connection, campaigns, numbers, asdict(campaign) | {"id": row_id, "created_at": created_at})
+    view = asdict(call) | contact._asdict() | {"id": row_id, "campaign_id": MANY_CONTACTS, "position": n} | state
+    _insert_many(connection, calls, numbers, view)
     ended_count = -(-count // 3)
     many = replace(
         campaign, id=MANY_CONTACTS, total=count, calls_ended=ended_count, calls_scheduled=count - ended_count,
@@ -60,3 +62,12 @@ def _fill(connection: Connection, count: int, campaign: CampaignRow, contact: Co
     )  # fmt: skip
     connection.execute(insert(campaigns), [asdict(many)])
     connection.execute(insert(offsets), [{"partition": _NOBODYS_PARTITION, "next_offset": 1}])
+
+
+def _insert_many(connection: Connection, table: Table, numbers: CTE, values: Mapping[str, Any]) -> None:
+    """A row for each number, by one statement: rows handed over one by one take forty times as long."""
+    names = [column.name for column in table.columns if column.name in values]
+    cells = [
+        value if isinstance(value, ColumnElement) else literal(value, table.c[name].type) for name in names for value in [values[name]]
+    ]
+    connection.execute(insert(table).from_select(names, select(*cells).select_from(numbers)))

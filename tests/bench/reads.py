@@ -1,5 +1,7 @@
 """Owns the section on reads: one stack of real services, asked beside a bare aiohttp handler and a raw Kafka client."""
 
+import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -12,9 +14,11 @@ from tests.api.processes import api_processes
 from tests.bench import latency, reading_rates
 from tests.bench.environment import BenchEnvironment
 from tests.bench.long_lists import LISTS_ORG, fill_lists
-from tests.bench.report import Table
+from tests.bench.report import SectionFailedError, Table
 
 _NO_LIMIT = {"API_KEY_REQUESTS_PER_SECOND": "0", "API_ORG_REQUESTS_PER_SECOND": "0", "LOG_LEVEL": "INFO"}
+_HANGS_AFTER = 3.0
+"""Shares of the time that the section has; below the time at which it is stopped from outside."""
 
 
 async def run(environment: BenchEnvironment) -> list[Table]:
@@ -24,14 +28,22 @@ async def run(environment: BenchEnvironment) -> list[Table]:
     await _prepare(settings, campaigns)
     async with api_processes(settings, None, **_NO_LIMIT) as stack:
         keys = await stack.create_key("bench"), await stack.create_key(LISTS_ORG)
-        bench = reading_rates.Bench(environment, stack, *keys, campaigns)
-        return [
-            await reading_rates.point_reads(bench),
-            await reading_rates.pages(bench),
-            await reading_rates.streams(bench),
-            await latency.commands(bench),
-            await latency.events(bench),
-        ]
+        return await _measured(reading_rates.Bench(environment, stack, *keys, campaigns))
+
+
+async def _measured(bench: reading_rates.Bench) -> list[Table]:
+    """One after the other; where one fails or hangs, what was measured before it is shown all the same."""
+    tables: list[Table] = []
+    try:
+        async with asyncio.timeout(_HANGS_AFTER * bench.environment.budget_seconds):
+            tables.append(await reading_rates.point_reads(bench))
+            tables.append(await reading_rates.pages(bench))
+            tables.append(await reading_rates.streams(bench))
+            tables.append(await latency.commands(bench))
+            tables.append(await latency.events(bench))
+    except Exception as error:  # whatever broke it is the section's result
+        raise SectionFailedError(traceback.format_exc(), tables) from error
+    return tables
 
 
 def _settings(environment: BenchEnvironment) -> Settings:
