@@ -5,7 +5,20 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Executable, Table, bindparam, delete, false, literal_column, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Delete,
+    Dialect,
+    Executable,
+    Table,
+    bindparam,
+    delete,
+    false,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -33,13 +46,17 @@ class BulkStatement:
         if rows:
             connection.exec_driver_sql(self.sql, list(rows))
 
+    def run_once(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
+        """With the values by name. To build and compile a statement takes as long as three that are run so."""
+        return connection.exec_driver_sql(self.sql, tuple([values[name] for name in self.parameters]))
+
 
 class RowWriting:
     """Writes the rows of one generation of the tables, on one kind of database."""
 
     def __init__(self, tables: Tables, dialect: Dialect) -> None:
         self._tables = tables
-        calls = tables.calls
+        calls, handled = tables.calls, tables.handled_commands
         self._new_call = _compile(_insert(dialect, calls), dialect, calls.columns.keys())
         self._pending_call = _compile(_pending(_insert(dialect, calls)), dialect)
         changed = update(calls).where(calls.c.id == bindparam(_KEY)).values({c: bindparam(c) for c in CALL_STATE_COLUMNS})
@@ -47,6 +64,9 @@ class RowWriting:
         self._campaign = upsert(tables.campaigns, dialect)
         self._handled = upsert(tables.handled_commands, dialect)
         self._outbox = upsert(outbox, dialect)
+        self._stored_offset, self._move_offset = _offset_statements(tables, dialect)
+        old = (handled.c.partition == bindparam("of"), handled.c.first_at < bindparam("before"))
+        self._forget_handled = _compile(delete(handled).where(*old), dialect)
         self._campaign_values = self._campaign.values_of()
         self._handled_values = self._handled.values_of()
         self._change_values = attrgetter(*("id" if name == _KEY else name for name in self._changed_call.parameters))
@@ -81,10 +101,30 @@ class RowWriting:
         """Remember the rows; one of the same command, which is forgotten by now, is replaced."""
         self._handled.run(connection, [self._handled_values(row) for row in rows])
 
+    def forget_handled(self, connection: Connection, partition: int, before: str) -> None:
+        self._forget_handled.run_once(connection, {"of": partition, "before": before})
+
+    def stored_offset(self, connection: Connection, partition: int) -> tuple[int, str | None] | None:
+        """The partition's next offset and newest event's time, which nobody else changes until the transaction ends."""
+        rows: Sequence[Any] = self._stored_offset.run_once(connection, {"of": partition}).all()
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def move_offset(self, connection: Connection, partition: int, next_offset: int, last_event_at: str | None) -> None:
+        self._move_offset.run_once(connection, {"of": partition, "next_offset": next_offset, "last_event_at": last_event_at})
+
     def write_outbox(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         """Ask for campaigns' summaries to be published; sorted, so that two transactions never wait for each other in a circle."""
         ordered = sorted(rows, key=lambda row: str(row["campaign_id"]))
         self._outbox.run(connection, [tuple(row[name] for name in self._outbox.parameters) for row in ordered])
+
+
+def _offset_statements(tables: Tables, dialect: Dialect) -> tuple[BulkStatement, BulkStatement]:
+    """One to read a partition's offset and keep others from it, one to move it."""
+    offsets = tables.offsets
+    same = offsets.c.partition == bindparam("of")
+    stored = select(offsets.c.next_offset, offsets.c.last_event_at).where(same).with_for_update()
+    moved = update(offsets).where(same).values({name: bindparam(name) for name in ("next_offset", "last_event_at")})
+    return _compile(stored, dialect), _compile(moved, dialect)
 
 
 def _pending(insert: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:

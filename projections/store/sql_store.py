@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from projections.campaign_progress.fold import Progress, touched
@@ -90,19 +90,17 @@ class SqlProjectionStore:
         changed, newest = self._fold(connection, partition, records, hot)
         if newest:
             last_event_at = max(last_event_at or "", newest)
-            self._forget(connection, partition, last_event_at)
+            self._writing.forget_handled(connection, partition, forgotten_before(last_event_at))
         hot.next_offset = next_offset
-        self._move_offset(connection, partition, next_offset, last_event_at)
+        self._writing.move_offset(connection, partition, next_offset, last_event_at)
         return Applied(next_offset, changed)
 
     def _stored_offset(self, connection: Connection, partition: int) -> tuple[int, str | None]:
-        offsets = self._tables.offsets
-        query = select(offsets.c.next_offset, offsets.c.last_event_at).where(offsets.c.partition == partition)
-        row = (connection.execute(query.with_for_update())).first()
+        row = self._writing.stored_offset(connection, partition)
         if row is None:
-            connection.execute(insert_once(connection.dialect, offsets, {"partition": partition, "next_offset": 0}))
-            row = (connection.execute(query.with_for_update())).one()
-        return row[0], row[1]
+            connection.execute(insert_once(connection.dialect, self._tables.offsets, {"partition": partition, "next_offset": 0}))
+            row = self._writing.stored_offset(connection, partition)
+        return row or (0, None)
 
     def _fold(self, connection: Connection, partition: int, records: Iterable[LogEvent], hot: HotRows) -> tuple[int, str]:
         """How many campaigns changed, and the newest event's time, empty where there was none."""
@@ -135,17 +133,6 @@ class SqlProjectionStore:
         hot.campaigns |= read_campaigns(connection, self._tables, [id for id in campaign_ids if id not in hot.campaigns])
         calls = read_calls(connection, self._tables, [id for id in call_ids if id not in hot.calls])
         hot.read({id: call for id, call in calls.items() if call.campaign_id not in dropped})
-
-    def _forget(self, connection: Connection, partition: int, at: str) -> None:
-        table = self._tables.handled_commands
-        old = (table.c.partition == partition, table.c.first_at < forgotten_before(at))
-        connection.execute(delete(table).where(*old))
-
-    def _move_offset(self, connection: Connection, partition: int, next_offset: int, last_event_at: str | None) -> None:
-        offsets = self._tables.offsets
-        connection.execute(
-            offsets.update().where(offsets.c.partition == partition).values(next_offset=next_offset, last_event_at=last_event_at)
-        )
 
     async def engine_snapshot(self, partition: int) -> EngineSnapshot:
         async with reading(self.database) as connection:
