@@ -24,6 +24,7 @@ _MAX_FETCH_BYTES = 48 * 1024 * 1024
 _FETCH_WAIT_MS = 20
 """A partition that was just drained stays out of the fetch under way, which the broker holds for this long at most."""
 _COMMIT_SECONDS = 3.0
+_LEFT_OVER_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Not by Faust's own way, which never ends the thread where aiokafka's `stop` ends as if it were cancelled."""
         if self._consumer is not None:
             await let_go(self._consumer)
+
+    async def _gather_remaining_tasks(self) -> None:
+        """Not by mode's own way, which waits without end for a task that takes no cancellation, as its own workers may be."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LEFT_OVER_SECONDS)
 
     async def _commit(self, offsets: Mapping[Any, int]) -> bool:
         """Whether it was committed in time. Nothing goes on from the group's offsets, they only tell the lag.
