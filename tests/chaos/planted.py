@@ -104,7 +104,7 @@ def _read_uncommitted() -> None:
 
 BUGS = {
     "a limit per campaign only": Bug("engine", _limit_per_campaign_only, (), "I3"),
-    "acting upon anybody's claim": Bug("dialer", _act_upon_anybodys_claim, (Fault("rebalance-storm", 0.0, 4.0),), "I2", calls=24),
+    "acting upon anybody's claim": Bug("dialer", _act_upon_anybodys_claim, (Fault("rebalance-storm", 0.0, 8.0),), "I2", calls=96),
     "the offset before the rows": Bug(
         "projector", _offset_before_rows, tuple(Fault("kill", 0.7 + n * 0.9, 0.0, "projector") for n in range(3)), "I"
     ),
