@@ -17,7 +17,7 @@ from services.projector.consumer_thread import BatchConsumerThread, RebalanceLis
 
 _POLL_SECONDS = 1.0
 _POLL_WHILE_FULL_SECONDS = 0.01
-"""A partition whose buffer was just emptied joins the next fetch, so that one must not be far away."""
+"""For partitions that are not full; as soon as one is not any more, all are asked for at once."""
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
@@ -67,12 +67,14 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 raise
 
     async def _drain_once(self) -> None:
+        self._changed.clear()
         active, generation = set(self._get_active_partitions()), self.app.consumer_generation_id
-        timeout = _POLL_WHILE_FULL_SECONDS if self._buffered_partitions else _POLL_SECONDS
-        if not active:
-            await self._until_changed(timeout)
-            return
-        for batch in (await self._getmany(active_partitions=active, timeout=timeout)).values():
+        is_full = bool(self._buffered_partitions)
+        batches = await self._getmany(active_partitions=active, timeout=0 if is_full else _POLL_SECONDS) if active else {}
+        if not batches and (is_full or not active):
+            # not in `_getmany`, which would go on without the partition that room is made for meanwhile
+            await self._until_changed(_POLL_WHILE_FULL_SECONDS if is_full else _POLL_SECONDS)
+        for batch in batches.values():
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             await self._hand_over(batch, generation)
@@ -96,7 +98,6 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
     async def _until_changed(self, timeout_seconds: float) -> None:
-        self._changed.clear()
         try:
             await asyncio.wait_for(self._changed.wait(), timeout_seconds)
         except TimeoutError:

@@ -22,6 +22,8 @@ from tests.engine.given import World
 _ACCEPTANCE_GOAL = 3
 _READABLE_GOAL = 5
 _TICK_SECONDS = 0.02
+_POLL_SECONDS = 0.002
+"""Between two looks at what HTTP shows: looks that follow each other at once would be a load of their own."""
 _PLACE = "name-of-the-edit"
 
 
@@ -198,7 +200,7 @@ async def _until_named(http: aiohttp.ClientSession, url: str, name: str) -> None
         async with http.get(url) as response:
             if text in await response.read():
                 return
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 class _Seen:
