@@ -19,7 +19,7 @@ from services.projector.progress import FoldProgress
 from services.runtime.fail_points import fail_point
 from services.runtime.settings import Settings
 
-_BUFFERED_BATCHES = 2
+_BUFFERED_BATCHES = 1
 
 _log = logging.getLogger(__name__)
 

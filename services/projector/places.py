@@ -1,14 +1,15 @@
 """Owns the place from which each partition is read, so that a batch always begins where the last one ended, and void ones are known."""
 
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import TopicPartition
 
 from services.projector.batch import Batch
+from services.projector.log_reading import Run
 
-Fetched = Mapping[TopicPartition, list["ConsumerRecord[bytes | None, bytes | None]"]]
+Fetched = Mapping[TopicPartition, Sequence[Run]]
 
 
 class _Place(NamedTuple):
@@ -48,15 +49,15 @@ class Places:
                 self._places[partition] = _Place(self._epoch, offset)
 
     async def fetch(self, consumer: AIOKafkaConsumer, fetching: Awaitable[Fetched]) -> dict[TopicPartition, Batch]:
-        """What `fetching` takes, as batches; records of a partition that was placed anew meanwhile are read again from there."""
+        """What `fetching` takes, as batches; what there is of a partition that was placed anew meanwhile is read again from there."""
         before = dict(self._places)
         batches = {}
-        for partition, records in (await fetching).items():
+        for partition, runs in (await fetching).items():
             place, now = before.get(partition), self._places.get(partition)
             if place is not None and now == place:
-                last_offset = records[-1].offset
+                last_offset = runs[-1].offset
                 next_offset = max(await consumer.position(partition), last_offset + 1)
-                values = [record.value for record in records]
+                values = [value for run in runs for value in run.values]
                 batches[partition] = Batch(partition, place.epoch, place.offset, next_offset, last_offset, values)
                 self._places[partition] = _Place(place.epoch, next_offset)
             elif now is not None:

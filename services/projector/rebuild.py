@@ -13,9 +13,9 @@ from projections.store.engine import open_database
 from projections.store.generations import fresh_tables, swap_in
 from projections.store.port import Fenced
 from projections.store.sql_store import SqlProjectionStore
-from services.projector.consumer_thread import MAX_RECORDS
 from services.projector.folding import FOLD_VERSION
 from services.projector.log_identity import log_identity
+from services.projector.log_reading import MAX_RECORDS
 from services.runtime.kafka import make_consumer
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics

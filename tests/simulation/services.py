@@ -30,6 +30,7 @@ from services.engine.ports import Batch
 from services.engine.service import Workers
 from services.projector.batch import Batch as RecordBatch
 from services.projector.folding import Folding
+from services.projector.log_reading import Run
 from services.projector.metrics import ProjectorMetrics
 from services.projector.places import Places
 from services.projector.progress import FoldProgress
@@ -174,9 +175,12 @@ class ProjectorReading:
 
     async def run(self) -> None:
         while True:
-            fetching = self.consumer.getmany(timeout_ms=60_000)
-            for batch in (await self.places.fetch(self.consumer, fetching)).values():
+            for batch in (await self.places.fetch(self.consumer, self._runs())).values():
                 await self.progress.fold(batch, self)
+
+    async def _runs(self) -> dict[TopicPartition, list[Run]]:
+        fetched = await self.consumer.getmany(timeout_ms=60_000)
+        return {partition: [Run(record.offset, [record.value]) for record in records] for partition, records in fetched.items()}
 
 
 async def run_projector(outside: Outside, process: Process, life: Life) -> None:
