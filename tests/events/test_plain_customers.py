@@ -54,8 +54,9 @@ def test_what_it_takes_is_what_the_model_makes(customer: Any) -> None:
 @given(_CUSTOMERS)
 def test_a_customer_is_written_as_pydantic_would(customer: Any) -> None:
     try:
-        model = Customer.model_validate(customer)
-    except ValidationError:
+        # half a surrogate pair is no JSON, so no border lets it in
+        model = Customer.model_validate(orjson.loads(orjson.dumps(customer)))
+    except (orjson.JSONEncodeError, ValidationError):
         return
     assert model.to_wire() == model.model_dump(mode="json", by_alias=True, exclude_none=True)
     scheduled = CallScheduled(position=1, customer=model, phone_number_id="p", part=0)
