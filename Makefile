@@ -46,7 +46,7 @@ types: setup
 	@$(BIN)/mypy
 
 tests: setup $(NODE_STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 simulate: setup ## run the services on SEEDS simulated worlds that fail, or again on that of SEED
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))

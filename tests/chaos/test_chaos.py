@@ -1,4 +1,4 @@
-"""The short form of chaos on the real thing, and that its checker catches what is planted."""
+"""The short form of chaos on the real thing; `make chaos` itself also plants bugs, and fails where its checker misses one."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import pytest
 from infra.kafka.broker import LIBS
 from tests.chaos.__main__ import fail_points_by_service
 from tests.chaos.plan import plan_short
-from tests.chaos.planted import BUGS, caught_of_planted
 from tests.chaos.rounds import grounds, run_rounds
 
 pytestmark = [
@@ -22,8 +21,3 @@ async def test_no_invariant_breaks_under_one_fault_of_each_kind(tmp_path: Path) 
     assert [line for result in totals.results for line in result.violations] == []
     assert totals.doubled == 0
     assert totals.claims > 0
-
-
-async def test_every_planted_bug_is_caught(tmp_path: Path) -> None:
-    async with grounds(tmp_path) as place:
-        assert await caught_of_planted(place, print) == dict.fromkeys(BUGS, True)
