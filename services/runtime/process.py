@@ -19,6 +19,9 @@ from services.runtime.settings import Settings
 AnySettings = TypeVar("AnySettings", bound=Settings)
 Main = Callable[[AnySettings, asyncio.Event], Awaitable[None]]
 
+_CANCEL_AGAIN_SECONDS = 3.0
+"""A part may take this long to let go of what it holds."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +64,8 @@ async def _main(settings: AnySettings, main: Main[AnySettings]) -> None:
 async def until_stopped_or_failed(stop: asyncio.Event, *work: Awaitable[object]) -> None:
     """Wait for `stop`; if any of `work` ends before, raise what it raised, or `RuntimeError` where it just returned.
 
-    All of `work` is cancelled, and has ended, when this returns or raises.
+    All of `work` is cancelled, and has ended, when this returns or raises. A part that goes on, since a library swallowed the
+    cancellation, is cancelled again.
     """
     stopping = asyncio.ensure_future(stop.wait())
     tasks = [asyncio.ensure_future(task) for task in work]
@@ -71,6 +75,9 @@ async def until_stopped_or_failed(stop: asyncio.Event, *work: Awaitable[object])
             await task
             raise RuntimeError("a part of the process ended by itself")
     finally:
-        for waiting in (stopping, *tasks):
-            waiting.cancel()
+        going_on: set[asyncio.Future[object]] = {stopping, *tasks}
+        while going_on:
+            for task in going_on:
+                task.cancel()
+            _, going_on = await asyncio.wait(going_on, timeout=_CANCEL_AGAIN_SECONDS)
         await asyncio.gather(stopping, *tasks, return_exceptions=True)

@@ -1,11 +1,14 @@
 """The life of a process: what its exit code and its last words say."""
 
+import asyncio
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+
+from services.runtime import process
 
 _HEAD = """
 import asyncio
@@ -86,3 +89,20 @@ def test_a_fault_is_logged_and_exits_1(program: str, words: str) -> None:
     assert words in done.stderr
     assert '"action":"crash"' in done.stderr
     assert time.monotonic() - began_at < 20
+
+
+async def test_a_part_that_swallows_a_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_CANCEL_AGAIN_SECONDS", 0.01)
+    stop, swallowed = asyncio.Event(), 0
+
+    async def part() -> None:
+        nonlocal swallowed
+        while swallowed < 2:
+            try:
+                stop.set()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed += 1
+
+    await process.until_stopped_or_failed(stop, part())
+    assert swallowed == 2
