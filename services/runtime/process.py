@@ -67,17 +67,17 @@ async def until_stopped_or_failed(stop: asyncio.Event, *work: Awaitable[object])
     All of `work` is cancelled, and has ended, when this returns or raises. A part that goes on, since a library swallowed the
     cancellation, is cancelled again.
     """
-    stopping = asyncio.ensure_future(stop.wait())
-    tasks = [asyncio.ensure_future(task) for task in work]
+    stopping: asyncio.Future[object] = asyncio.ensure_future(stop.wait())
+    tasks: list[asyncio.Future[object]] = [asyncio.ensure_future(task) for task in work]
     try:
         done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopping}:
             await task
             raise RuntimeError("a part of the process ended by itself")
     finally:
-        going_on: set[asyncio.Future[object]] = {stopping, *tasks}
+        going_on = {stopping, *tasks}
         while going_on:
-            for task in going_on:
-                task.cancel()
+            for waiting in going_on:
+                waiting.cancel()
             _, going_on = await asyncio.wait(going_on, timeout=_CANCEL_AGAIN_SECONDS)
         await asyncio.gather(stopping, *tasks, return_exceptions=True)
