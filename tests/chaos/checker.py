@@ -184,7 +184,7 @@ def _webhooks(stack: ChaosStack) -> Iterator[str]:
             if f'"{name}"'.encode() not in stack.receiver.bodies[numbered[number]]:
                 yield f"I9: message {number} of campaign {campaign.id} must be {name}"
     for org, bodies in stack.receiver.by_org.items():
-        foreign = [other for other in ("ada", "bob", "cy") if other != org and any(f"{other}-".encode() in body for body in bodies)]
+        foreign = [other for other in ("amy", "bob", "cy") if other != org and any(f"{other}-".encode() in body for body in bodies)]
         yield from (f"I7: {org} was told something of {other}" for other in foreign)
         own = {campaign.id for campaign in fold.campaigns.values() if campaign.org_id != org}
         if any(campaign_id.encode() in body for campaign_id in own for body in bodies):

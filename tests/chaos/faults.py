@@ -209,10 +209,10 @@ class Faults:
     async def _poison(self, fault: Fault) -> None:
         for topic in ("campaign-commands", "call-commands"):
             for value in poison(self.rng.getrandbits(64)):
-                await self.users.send(topic, value, self.rng.choice((b"ada", b"cy", b"nobody", b"\xff")))
+                await self.users.send(topic, value, self.rng.choice((b"amy", b"cy", b"nobody", b"\xff")))
 
     async def _receiver_silent(self, fault: Fault) -> None:
-        self.stack.receiver.silent_orgs.add("ada")
+        self.stack.receiver.silent_orgs.add("amy")
         await asyncio.sleep(fault.hold_seconds)
         self.stack.receiver.silent_orgs.clear()
 

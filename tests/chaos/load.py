@@ -24,7 +24,7 @@ _STATUS_RANK = {"scheduled": 0, "in-progress": 1, "ended": 2, "cancelled": 2, "a
 
 @dataclass(slots=True)
 class Users:
-    """`ada` and `bob` come over HTTP, `cy` by commands on Kafka. Every text of an org holds the org's name."""
+    """`amy` and `bob` come over HTTP, `cy` by commands on Kafka. Every text of an org holds the org's name."""
 
     stack: ChaosStack
     rng: random.Random
@@ -43,7 +43,8 @@ class Users:
     _watch: "asyncio.Task[None] | None" = None
 
     async def start(self) -> None:
-        orgs = ("ada", "bob")
+        # no name that an id may hold, as it may hold `ada-`
+        orgs = ("amy", "bob")
         made = await asyncio.gather(*(create_key(self.stack.settings, org, "chaos", self.stack.environment) for org in orgs))
         self.keys = dict(zip(orgs, made, strict=True))
         self._producer = AIOKafkaProducer(bootstrap_servers=self.stack.broker.bootstrap_servers, enable_idempotence=True, acks="all")
@@ -61,13 +62,13 @@ class Users:
 
     async def work(self, number: int, size: int) -> None:
         """One round's requests; returns when each was answered for good."""
-        first = self._campaign("ada", f"{number}a", size, maxConcurrency=4)
+        first = self._campaign("amy", f"{number}a", size, maxConcurrency=4)
         second = self._campaign("bob", f"{number}b", size // 2, maxConcurrency=3)
-        third = self._campaign("ada", f"{number}c", size // 2, predialPlan={"enabled": True})
+        third = self._campaign("amy", f"{number}c", size // 2, predialPlan={"enabled": True})
         await asyncio.gather(
-            self._create("ada", first),
+            self._create("amy", first),
             self._create("bob", second),
-            self._create("ada", third, after_seconds=self.rng.uniform(0, 1)),
+            self._create("amy", third, after_seconds=self.rng.uniform(0, 1)),
             self._create_and_stop("bob", self._campaign("bob", f"{number}d", size, maxConcurrency=1)),
             self._command(f"{number}e", size // 2),
         )
@@ -185,7 +186,7 @@ class Users:
             content = await response.text()
             if response.status != 200:
                 return
-        for other in {"ada", "bob", "cy"} - {org}:
+        for other in {"amy", "bob", "cy"} - {org}:
             if f"{other}-" in content:
                 self.faults.append(f"I7: {org} was shown something of {other}")
         for campaign in json.loads(content)["results"]:

@@ -23,14 +23,14 @@ def test_two_hundred_rounds_hold_every_kind_of_fault_and_every_service_s_fail_po
 
 
 def _event(kind: str, call: str | None = None, **data: Any) -> dict[str, Any]:
-    event = {"id": "e", "type": f"{kind}.v1", "orgid": "ada", "subject": "c", "time": "2030-01-01T00:00:00.000Z", "causationid": "x"}
+    event = {"id": "e", "type": f"{kind}.v1", "orgid": "amy", "subject": "c", "time": "2030-01-01T00:00:00.000Z", "causationid": "x"}
     return {**event, "data": data, **({"callid": call} if call else {})}
 
 
 def _folded(*events: dict[str, Any]) -> Fold:
     fold = Fold(org_limit=2)
     for event in (
-        _event("CampaignCreated", name="ada-1", maxConcurrency=1, server={"url": "u"}, serverMessages=["contact.completed"]),
+        _event("CampaignCreated", name="amy-1", maxConcurrency=1, server={"url": "u"}, serverMessages=["contact.completed"]),
         *(_event("CallScheduled", f"call-{n}", position=n, customer={"number": f"+{n}"}) for n in range(3)),
         _event("ContactsCompleted", contacts=3),
         *events,
