@@ -1,4 +1,4 @@
-"""A summary is answered from kept bytes only while they are of the campaign as it is (README, "What it promises")."""
+"""A summary is answered from kept bytes only while they are of the campaign as it is (README, "What we promise, and how we know")."""
 
 from pathlib import Path
 

@@ -31,9 +31,9 @@ class Section:
 def all_sections() -> list[Section]:
     """In the order in which they run; a short run is to take less than two minutes, a full one less than ten."""
     return [
-        Section("fold", run_fold_section, 330, 55),
+        Section("fold", run_fold_section, 400, 55),
         Section("reads", run_reads, 90, 20),
-        Section("writes", run_writes, 150, 35),
+        Section("writes", run_writes, 100, 35),
     ]
 
 

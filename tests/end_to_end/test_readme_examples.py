@@ -11,7 +11,7 @@ import pytest
 from tests.sdk_node.node import HERE, run_node
 from tests.support.stack import RunningStack
 
-_USE = Path("README.md").read_text().split("## Use it")[1].split("## What it promises")[0]
+_USE = Path("README.md").read_text().split("## Use it")[1].split("## What we promise, and how we know")[0]
 _BLOCKS = re.findall(r"```(\w+)\n(.*?)```", _USE, re.DOTALL)
 PYTHON = [code for language, code in _BLOCKS if language == "python"]
 NODE = [code for language, code in _BLOCKS if language == "js"]
