@@ -13,9 +13,9 @@ from projections.store.tables import campaigns, meta, offsets
 _COLUMNS = [campaigns.c[name] for name in CAMPAIGN_COLUMNS]
 
 
-def of_org(org_id: Any, campaign_id: Any) -> list[ColumnElement[bool]]:
-    """The campaign if it belongs to the org, is shown and was not deleted."""
-    return [campaigns.c.id == campaign_id, campaigns.c.org_id == org_id, *is_shown(deleted=False)]
+def of_org(org_id: Any, campaign_id: Any, *, deleted: bool = False) -> list[ColumnElement[bool]]:
+    """The campaign if it belongs to the org and is shown; a deleted one only where `deleted` asks for it."""
+    return [campaigns.c.id == campaign_id, campaigns.c.org_id == org_id, *is_shown(deleted=deleted)]
 
 
 def is_shown(*, deleted: bool) -> list[ColumnElement[bool]]:
@@ -25,7 +25,7 @@ def is_shown(*, deleted: bool) -> list[ColumnElement[bool]]:
 
 def select_campaign(org_id: Any, campaign_id: Any, *, deleted: bool) -> Select[Any]:
     """The campaign if it belongs to the org and is shown."""
-    return select(*_COLUMNS).where(campaigns.c.id == campaign_id, campaigns.c.org_id == org_id, *is_shown(deleted=deleted))
+    return select(*_COLUMNS).where(*of_org(org_id, campaign_id, deleted=deleted))
 
 
 def select_version(*more: ColumnElement[Any]) -> Select[Any]:
