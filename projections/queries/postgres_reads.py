@@ -21,10 +21,11 @@ Asked = tuple[str, str]
 class PostgresReads:
     """One connection and one prepared statement. Who asks gets what a statement finds that begins after the question came.
 
-    Raises the driver's errors, SQLAlchemy's and `OSError`.
+    Raises `DATABASE_FAULTS`; a server that is silent for `answer_seconds` is away, and the connection to it is not used again.
     """
 
-    def __init__(self, database: AsyncEngine) -> None:
+    def __init__(self, database: AsyncEngine, answer_seconds: float) -> None:
+        self._answer_seconds = answer_seconds
         url = database.url.render_as_string(hide_password=False)
         self._database = open_database(url, poolclass=NullPool)
         self._connection: AsyncConnection | None = None
@@ -57,7 +58,8 @@ class PostgresReads:
         try:
             while self._waiting:
                 asked, self._waiting = self._waiting, {}
-                found = await self._find([campaign_id for _, campaign_id in asked])
+                async with asyncio.timeout(self._answer_seconds):
+                    found = await self._find([campaign_id for _, campaign_id in asked])
                 for key, waiter in asked.items():
                     waiter.set_result(found.get(key))
         except BaseException as error:

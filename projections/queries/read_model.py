@@ -1,14 +1,13 @@
 """Owns what the API asks of the read model, and its adapter in SQL; a database that is away is one error."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
-import asyncpg
 import orjson
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from projections.campaign_progress.rows import CampaignRow
@@ -20,8 +19,11 @@ from projections.queries.marks import KnownMarks
 from projections.queries.postgres_reads import PostgresReads
 from projections.queries.sqlite_reads import SqliteReads
 from projections.queries.views import CallDetail, CallView, CampaignsQuery, CampaignVersion, ContactOrder, Page, Rejection
-from projections.store.engine import reading
+from projections.store.engine import DATABASE_FAULTS, reading
 from projections.store.tables import handled_commands
+
+_ANSWER_SECONDS = 20.0
+"""A database that is silent for so long is away; no question takes nearly as long."""
 
 
 class ReadModelAwayError(Exception):
@@ -82,7 +84,7 @@ class SqlReadModel:
         is_sqlite = database.dialect.name == "sqlite"
         self._sqlite = SqliteReads(database.url.database or "") if is_sqlite else None
         self._marks = KnownMarks()
-        self._postgres = None if is_sqlite else PostgresReads(database)
+        self._postgres = None if is_sqlite else PostgresReads(database, _ANSWER_SECONDS)
 
     async def close(self) -> None:
         """Let go of the connections; `database` stays open."""
@@ -166,7 +168,7 @@ class SqlReadModel:
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         with _database_faults():
-            async with reading(self._database) as connection:
+            async with asyncio.timeout(_ANSWER_SECONDS), reading(self._database) as connection:
                 yield connection
 
 
@@ -174,5 +176,5 @@ class SqlReadModel:
 def _database_faults() -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DATABASE_FAULTS as error:
         raise ReadModelAwayError("the read model's database does not answer") from error

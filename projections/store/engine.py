@@ -6,14 +6,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
+import asyncpg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a write on SQLite waits for another process's write."""
+
+DATABASE_FAULTS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What a database that is away raises: while it is connected to, SQLAlchemy passes the driver's own errors on."""
 
 _CHECKPOINT_PAGES = 16_384
 """64 MiB of the WAL: a page that batch after batch changes is copied into the database once in a while, not each time."""

@@ -13,7 +13,7 @@ from services.api.campaign_stream import PAGE, calls_in, calls_of, campaign_chun
 from services.api.context import ORG, context_of
 from services.api.errors import NotFoundError, error_response
 from services.api.plans import Asked, Plan
-from services.api.repeats import RequestIdentity
+from services.api.request_identity import RequestIdentity
 from services.api.responding import write_chunks, write_whole
 from services.api.writing import Accepted, Refused
 
@@ -24,15 +24,18 @@ Answer = Callable[[Accepted], Awaitable[web.StreamResponse]]
 T = TypeVar("T")
 
 
-async def write(request: web.Request, body_hash: str, plans: Plans, answer: Answer) -> web.StreamResponse:
-    """Carry the request out, or join the equal one that is; `body_hash` says what it asks beside its method and path."""
+async def write(request: web.Request, body_hash: str, plans: Plans, answer: Answer, *, must_be_stored: bool = False) -> web.StreamResponse:
+    """Carry the request out, or join the equal one that is; `body_hash` says what it asks beside its method and path.
+
+    `must_be_stored`: it is not begun where a repeat by way of another process, or after a restart, would not be known.
+    """
     context = context_of(request)
 
     async def carry_out(asked: Asked) -> Accepted | Refused:
         plan = await asyncio.to_thread(plans, asked) if _is_large(request) else plans(asked)
         return await context.writer.carry_out(plan)
 
-    return await joined(request, body_hash, carry_out, answer)
+    return await joined(request, body_hash, carry_out, answer, must_be_stored=must_be_stored)
 
 
 async def joined(
@@ -40,6 +43,8 @@ async def joined(
     body_hash: str,
     carry_out: Callable[[Asked], Awaitable[T | Refused]],
     answer: Callable[[T], Awaitable[web.StreamResponse]],
+    *,
+    must_be_stored: bool = False,
 ) -> web.StreamResponse:
     """`write` of anything that is carried out once for all who ask the same."""
     context, key = context_of(request), request.headers.get("Idempotency-Key")
@@ -49,7 +54,7 @@ async def joined(
         with context.metrics.writes_waiting.track_inprogress():
             return await carry_out(Asked(request[ORG], command_id, identity.digest))
 
-    async with context.repeats.joined(identity, act) as part:
+    async with context.repeats.joined(identity, act, must_be_stored=must_be_stored) as part:
         if isinstance(part.result, Refused):
             refusal = part.result.error
             response: web.StreamResponse = await write_whole(request, error_response(refusal.status, refusal.message))

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.topics import CAMPAIGN_EVENTS, WEBHOOK_STATE
 from projections.queries.read_model import ReadModelAwayError, SqlReadModel
-from projections.store.engine import open_database
+from projections.store.engine import DATABASE_FAULTS, open_database
 from services.api.app import make_app
 from services.api.auth import Authenticator
 from services.api.bodies import BodyReader
@@ -28,6 +27,7 @@ from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
 from services.api.own_store import metadata
 from services.api.rate_limits import RateLimits, TokenBuckets
+from services.api.remembered_requests import RememberedRequests
 from services.api.repeats import Repeats
 from services.api.settings import ApiSettings
 from services.api.uploads import Uploads
@@ -128,7 +128,7 @@ class Api:
     ) -> ApiContext:
         settings, clock = self.settings, self.clock
         return ApiContext(
-            authenticator=Authenticator(key_store(database), clock),
+            authenticator=Authenticator(key_store(database), clock, settings.api_key_outage_seconds),
             rate_limits=RateLimits(
                 TokenBuckets(clock, settings.api_key_requests_per_second, _BURST_SECONDS * settings.api_key_requests_per_second),
                 TokenBuckets(clock, settings.api_org_requests_per_second, _BURST_SECONDS * settings.api_org_requests_per_second),
@@ -140,7 +140,7 @@ class Api:
             read_model=read_model,
             known_answers=KnownAnswers(settings.api_answer_cache_bytes),
             writer=writer,
-            repeats=Repeats(database, clock, _draw_id, settings.duplicate_window_seconds),
+            repeats=Repeats(RememberedRequests(database, clock, _draw_id, settings.duplicate_window_seconds)),
             command_log=command_log,
             webhook_state=webhook_state,
             webhook_replays=WebhookReplays(command_log, webhook_state, settings.api_hold_seconds),
@@ -231,6 +231,6 @@ async def _read_model_problem(read_model: SqlReadModel) -> str | None:
 async def _own_store_problem(database: AsyncEngine) -> str | None:
     try:
         await key_store(database).find("")
-    except (SQLAlchemyError, OSError):
+    except DATABASE_FAULTS:
         return "does not answer"
     return None

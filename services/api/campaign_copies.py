@@ -54,7 +54,7 @@ async def create_copy(request: web.Request, body: bytes, copy: CampaignCopy) -> 
             return await context.writer.carry_out(plan)
 
     body_hash = await beside_if_large(body, lambda: hashlib.sha256(body).hexdigest())
-    return await joined(request, body_hash, carry_out, lambda accepted: whole_campaign(request, accepted, 201))
+    return await joined(request, body_hash, carry_out, lambda accepted: whole_campaign(request, accepted, 201), must_be_stored=True)
 
 
 def copied_fields(source: CampaignRow, given: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from projections.queries.contact_lists import CONTACT_STATUSES
 from services.api.query_parameters import CAMPAIGN_STATUSES, MAX_LIMIT
-from services.api.repeats import MAX_KEY_CHARACTERS
+from services.api.request_identity import MAX_KEY_CHARACTERS
 from services.api.upload_writes import BAD_LINES
 
 

@@ -26,6 +26,8 @@ class ApiSettings(ProviderSettings):
     """How often a key may ask of this process, ten seconds' worth at once; 0: as often as it likes. Beyond that 429."""
     api_org_requests_per_second: Annotated[float, Field(ge=0)] = 500
     """The same for all keys of an org together."""
+    api_key_outage_seconds: Annotated[float, Field(ge=0)] = 300
+    """For how long a key that this process found good stays good while the keys can not be looked up; 0: not at all."""
     api_answer_cache_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
     """How many bytes of summaries are kept to be answered again while their campaigns do not change; 0: none."""
     api_max_upload_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024 * 1024

@@ -19,6 +19,7 @@ from services.api.contact_plans import plan_addition, plan_spooled_creation
 from services.api.context import ApiContext, context_of
 from services.api.errors import BodyTimeoutError, InvalidRequestError, NotJsonError, TooLargeError
 from services.api.generations import Generation
+from services.api.plans import Asked, Plan
 from services.api.query_parameters import Parameters
 from services.api.responding import json_response, write_whole
 from services.api.uploads import Contacts
@@ -48,7 +49,10 @@ async def add_contacts(request: web.Request) -> web.StreamResponse:
             added = {"campaignId": campaign_id, "contactsAdded": contacts.spool.count} | _skipped(contacts)
             return await write_whole(request, json_response(added, 201))
 
-        return await write(request, f"{contacts.digest}:{skip}", lambda asked: plan_addition(asked, campaign_id, contacts.spool), answer)
+        def plans(asked: Asked) -> Plan:
+            return plan_addition(asked, campaign_id, contacts.spool)
+
+        return await write(request, f"{contacts.digest}:{skip}", plans, answer, must_be_stored=True)
 
 
 async def create_with_upload(generation: Generation, request: web.Request) -> web.StreamResponse:
@@ -63,7 +67,10 @@ async def create_with_upload(generation: Generation, request: web.Request) -> we
         async def answer(accepted: Accepted) -> web.StreamResponse:
             return await write_whole(request, json_response(listed_campaign(accepted.row) | _skipped(contacts), 201))
 
-        return await write(request, f"{digest}:{skip}", lambda asked: plan_spooled_creation(asked, head, contacts.spool), answer)
+        def plans(asked: Asked) -> Plan:
+            return plan_spooled_creation(asked, head, contacts.spool)
+
+        return await write(request, f"{digest}:{skip}", plans, answer, must_be_stored=True)
 
 
 async def _contacts_as_json(request: web.Request, context: ApiContext, stack: AsyncExitStack) -> Contacts:

@@ -9,7 +9,7 @@ from events.webhooks import ReplayWebhooks, WebhookReplay, WebhooksToReplay
 from services.api.command_log import CommandLog, LogUnavailableError, MaybeWrittenError
 from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.plans import Asked
-from services.api.repeats import KEY_REUSED
+from services.api.request_identity import KEY_REUSED
 from services.api.webhook_state import WebhookState
 from services.api.writing import NOT_ACCEPTED, NOT_KNOWN, Refused
 

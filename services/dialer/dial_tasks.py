@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from projections.dial_task.task import DialTask
+from projections.store.engine import DATABASE_FAULTS
 from services.runtime.clock import Clock
 
 _SHORTEST_PAUSE_SECONDS = 0.004
@@ -76,7 +75,7 @@ class ReadModelDialTasks:
             try:
                 served = await self._look()
                 self.problem = None
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except DATABASE_FAULTS as error:
                 if self.problem is None:
                     _log.warning("the read model is away", extra={"action": "read-model", "error": type(error).__name__})
                 self.problem = f"the read model can not be asked: {type(error).__name__}"

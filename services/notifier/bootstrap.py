@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.topics import CAMPAIGN_EVENTS, WEBHOOK_COMMANDS, WEBHOOK_STATE
+from projections.store.engine import DATABASE_FAULTS
 from services.notifier.delivering import Bounds, Deliverer
 from services.notifier.intake import Intake
 from services.notifier.log_reading import LogReader
@@ -101,7 +101,7 @@ def _add_checks(health: Health, reader: LogReader, outbox: Outbox) -> None:
     async def own_store_answers() -> str | None:
         try:
             await outbox.lanes(0)
-        except (SQLAlchemyError, OSError):
+        except DATABASE_FAULTS:
             return "does not answer"
         return None
 

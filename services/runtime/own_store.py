@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy import Connection, MetaData, inspect, text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import CreateColumn
 
-from projections.store.engine import open_database, writing
+from projections.store.engine import DATABASE_FAULTS, open_database, writing
 from services.runtime.errors import StartupError
 from services.runtime.settings import Settings
 
@@ -24,7 +23,7 @@ async def open_own_store(settings: Settings, service: str, tables: MetaData) -> 
     try:
         try:
             await ensure_tables(database, tables)
-        except (SQLAlchemyError, OSError) as error:
+        except DATABASE_FAULTS as error:
             raise StartupError(f"the {service}'s own database can not be opened: see DATA_DIR and DATABASE_URL") from error
         yield database
     finally:

@@ -33,6 +33,7 @@ from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
 from services.api.own_store import metadata
 from services.api.rate_limits import RateLimits, TokenBuckets
+from services.api.remembered_requests import RememberedRequests
 from services.api.repeats import Repeats
 from services.api.uploads import Uploads
 from services.api.webhook_index import WebhookIndex
@@ -197,7 +198,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         return str(uuid4())
 
     context = ApiContext(
-        authenticator=Authenticator(keys, clock),
+        authenticator=Authenticator(keys, clock, options.get("key_outage_seconds", 300.0)),
         rate_limits=RateLimits(
             TokenBuckets(clock, options.get("key_rate", 0.0), options.get("key_rate", 0.0) * 2),
             TokenBuckets(clock, options.get("org_rate", 0.0), options.get("org_rate", 0.0) * 2),
@@ -207,7 +208,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         read_model=read_model,
         known_answers=KnownAnswers(options.get("answer_cache_bytes", 1_000_000)),
         writer=writer,
-        repeats=Repeats(own_database, clock, draw_id, options.get("window_seconds", 0.0)),
+        repeats=Repeats(RememberedRequests(own_database, clock, draw_id, options.get("window_seconds", 0.0))),
         command_log=log,
         webhook_state=webhooks,
         webhook_replays=WebhookReplays(log, webhooks, options.get("hold_seconds", 10.0)),

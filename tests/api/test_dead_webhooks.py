@@ -127,7 +127,7 @@ async def test_an_api_that_has_forgotten_a_key_tells_another_body_under_it_by_wh
 
 
 async def forget_requests(service: Service) -> None:
-    async with writing(service.context.repeats.database) as connection:
+    async with writing(service.context.repeats.remembered.database) as connection:
         await connection.execute(delete(requests))
 
 

@@ -65,7 +65,7 @@ async def test_a_key_revoked_by_another_process_is_refused_within_a_second(servi
 
 async def test_a_key_is_looked_up_once_a_second_however_many_ask(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     _, secret = await service.keys.create("org-1", "ci", service.clock.now())
-    authenticator, sought = Authenticator(service.keys, service.clock), []
+    authenticator, sought = Authenticator(service.keys, service.clock, 300), []
     find = service.keys.find
 
     async def counted(secret: str) -> ApiKey | None:
@@ -82,7 +82,7 @@ async def test_a_key_is_looked_up_once_a_second_however_many_ask(service: Servic
 
 async def test_who_asks_after_a_revocation_never_gets_what_was_found_before_it(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     key, secret = await service.keys.create("org-1", "ci", service.clock.now())
-    authenticator, found, go_on = Authenticator(service.keys, service.clock), asyncio.Event(), asyncio.Event()
+    authenticator, found, go_on = Authenticator(service.keys, service.clock, 300), asyncio.Event(), asyncio.Event()
     find = service.keys.find
 
     async def slow(secret: str) -> ApiKey | None:

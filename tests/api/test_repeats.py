@@ -191,11 +191,11 @@ async def test_where_the_projector_is_away_answers_are_built_from_the_events(tmp
 async def test_the_engine_tells_another_body_under_a_key_from_a_repeat_where_the_api_has_forgotten_the_first(service: Service) -> None:
     key = {"Idempotency-Key": "k-1"}
     first = await service.answer("POST", "/campaign", draft(), status=201, headers=key)
-    async with service.context.repeats.database.begin() as connection:
+    async with service.context.repeats.remembered.database.begin() as connection:
         await connection.execute(requests.delete())
     again = await service.answer("POST", "/campaign", draft(), status=201, headers=key)
     assert again == first
-    async with service.context.repeats.database.begin() as connection:
+    async with service.context.repeats.remembered.database.begin() as connection:
         await connection.execute(requests.delete())
     refused = await service.answer("POST", "/campaign", draft(name="Other"), status=400, headers=key)
     assert "used for another request" in refused["message"][0]

@@ -1,11 +1,15 @@
 """What goes on while a part is away: writes without the read model, calls that wait for their provider, and nothing used up meanwhile."""
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -13,6 +17,7 @@ from aiohttp import web
 from infra.kafka.broker import free_port
 from tests.end_to_end.user import campaign, user_of
 from tests.support.eventually import eventually
+from tests.support.postgres import fresh_database, running_postgres, start_postgres_again, stop_postgres
 from tests.support.stack import RunningStack
 
 _Start = Callable[..., Awaitable[RunningStack]]
@@ -46,6 +51,69 @@ async def test_without_the_read_model_writes_go_on_and_reads_say_503(start_stack
                 return []
 
         assert await eventually(names, lambda names: len(names) == 2, 30) == ["Autumn", "Spring"]
+
+
+async def test_without_the_postgresql_server_writes_go_on_for_known_keys_and_reads_say_503(start_stack: _Start, tmp_path: Path) -> None:
+    later = {"schedulePlan": {"earliestAt": "2035-01-01T09:00:00Z"}}
+    with running_postgres(tmp_path / "postgres") as server:
+        stack = await start_stack(DATABASE_URL=fresh_database(server), API_READ_MODEL_PATIENCE_SECONDS="0.5")
+        revoked, unseen = await stack.create_key("acme"), await stack.create_key("acme")
+        async with user_of(stack) as user:
+            before = await user.call("POST", "/campaign", campaign(2, **later), 201)
+            await _revoked_and_known_so(stack, user.http, revoked)
+            await asyncio.to_thread(stop_postgres, server)
+            stack.kill("projector")
+            created = await user.call("POST", "/campaign", campaign(3, name="Summer", **later), 201)
+            assert (created["status"], created["callsCounterScheduled"], len(created["calls"])) == ("scheduled", 3, 3)
+            keyed = {"json": campaign(1, name="Winter", **later), "headers": {"Idempotency-Key": "winter"}}
+            answers = [await _post(user.http, stack, **keyed) for _ in range(2)]
+            assert [status for status, _ in answers] == [201, 201]
+            assert answers[0] == answers[1]
+            assert (await _post(user.http, stack, json=campaign(2, name="Other"), headers=keyed["headers"]))[0] == 400
+            assert (await user.call("PATCH", f"/campaign/{created['id']}", {"name": "Autumn"}))["name"] == "Autumn"
+            for path in ("/campaign", f"/campaign/{before['id']}", f"/v2/campaign/{created['id']}"):
+                async with user.http.get(f"{stack.api_url}{path}") as response:
+                    assert (response.status, response.headers.get("Retry-After")) == (503, "1"), path
+            for key, status in ((unseen, 503), (revoked, 401)):
+                refused = await _post(user.http, stack, json=campaign(1), headers={"Authorization": f"Bearer {key}"})
+                assert refused[0] == status
+            await asyncio.to_thread(start_postgres_again, server)
+            await stack.start("projector")
+
+            async def names() -> list[str]:
+                try:
+                    return [found["name"] for found in (await user.call("GET", "/campaign"))["results"]]
+                except AssertionError:
+                    return []
+
+            assert await eventually(names, lambda names: len(names) == 3, 30) == ["Winter", "Autumn", "Spring"]
+            assert (await _post(user.http, stack, **keyed)) == answers[0]
+            assert (await _post(user.http, stack, json=campaign(1), headers={"Authorization": f"Bearer {unseen}"}))[0] == 201
+
+
+async def _revoked_and_known_so(stack: RunningStack, http: aiohttp.ClientSession, key: str) -> None:
+    """The API has seen that the key was good, and then that it was revoked by another process."""
+
+    async def status() -> int:
+        async with http.get(f"{stack.api_url}/campaign", headers={"Authorization": f"Bearer {key}"}) as response:
+            return response.status
+
+    assert await status() == 200
+    environment = os.environ | next(iter(stack.children.values())).environment
+
+    def keys(*arguments: str) -> str:
+        command = [sys.executable, "-m", "services.api", "keys", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    listed = await asyncio.to_thread(keys, "list")
+    (key_id,) = (line.split("\t")[0] for line in listed.splitlines() if line.split("\t")[3] == f"{key[:11]}...")
+    await asyncio.to_thread(keys, "revoke", key_id)
+    await eventually(status, lambda status: status == 401)
+
+
+async def _post(http: aiohttp.ClientSession, stack: RunningStack, **options: Any) -> tuple[int, Any]:
+    async with http.post(f"{stack.api_url}/campaign", **options) as response:
+        return response.status, await response.json()
 
 
 async def _folded_into_one_file(file: Path) -> None:

