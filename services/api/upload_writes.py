@@ -107,7 +107,7 @@ async def _parts(request: web.Request, context: ApiContext, stack: AsyncExitStac
 async def _parts_of(form: MultipartReader, context: ApiContext, stack: AsyncExitStack, skip: bool) -> tuple[bytes, Contacts]:
     campaign: bytes | None = None
     contacts: Contacts | None = None
-    async for part in form:
+    while (part := await _next_part(form)) is not None:
         if isinstance(part, BodyPartReader) and part.name == CAMPAIGN_PART and campaign is None:
             campaign = await _whole(part)
         elif isinstance(part, BodyPartReader) and part.name == CUSTOMERS_PART and contacts is None:
@@ -117,6 +117,14 @@ async def _parts_of(form: MultipartReader, context: ApiContext, stack: AsyncExit
     if campaign is None or contacts is None:
         raise InvalidRequestError([f"{CAMPAIGN_PART if campaign is None else CUSTOMERS_PART} is required as a part of the form"])
     return campaign, contacts
+
+
+async def _next_part(form: MultipartReader) -> MultipartReader | BodyPartReader | None:
+    """Raises `ValueError` where the form is broken: what the library says of a part named `_charset_` is a `RuntimeError`."""
+    try:
+        return await form.next()
+    except RuntimeError as error:
+        raise ValueError("the form's charset can not be read") from error
 
 
 async def _whole(part: BodyPartReader) -> bytes:
