@@ -53,7 +53,7 @@ class Faults:
             "broker-resets": lambda fault: self._reset(self.stack.kafka, fault),
             "broker-half-open": lambda fault: self._half_open(self.stack.kafka, fault),
             "database-locked": self._database_locked,
-            "database-unreachable": lambda fault: self._silence(self._database().proxy, fault),
+            "database-unreachable": self._database_unreachable,
             "database-latency": lambda fault: self._slow(self._database().proxy, fault),
             "database-resets": lambda fault: self._reset(self._database().proxy, fault),
             "database-half-open": lambda fault: self._half_open(self._database().proxy, fault),
@@ -141,10 +141,18 @@ class Faults:
             self.users.faults.append(f"degradation: without the read model a creation was answered by {status}: {message}")
         await locked
 
-    async def _silence(self, proxy: Proxy, fault: Fault) -> None:
+    async def _database_unreachable(self, fault: Fault) -> None:
+        """In the middle of it a write goes on, for a key that the API knows; keys and remembered requests are away too."""
+        status, _ = await self.users.ask_once(f"known-{self.rng.getrandbits(32)}")
+        is_certain = self.is_alone and status == 201
+        proxy = self._database().proxy
         proxy.silent = True
+        asked = asyncio.create_task(self.users.ask_once(f"unreachable-{self.rng.getrandbits(32)}"))
         await asyncio.sleep(fault.hold_seconds)
         await proxy.heal()
+        status, message = await asked
+        if is_certain and status != 201:
+            self.users.faults.append(f"degradation: without the database a creation was answered by {status}: {message}")
 
     async def _refuse(self, proxy: Proxy, fault: Fault) -> None:
         await proxy.refuse()
