@@ -19,6 +19,9 @@ BUSY_TIMEOUT_SECONDS = 30
 DATABASE_FAULTS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """What a database that is away raises: while it is connected to, SQLAlchemy passes the driver's own errors on."""
 
+_CACHE_KIB = 8 * 1024
+_WRITER_CACHE_KIB = 16 * 1024
+"""Of pages of the database, for each connection, of which a process has up to fifteen. More was no faster: the system caches the file too."""
 _CHECKPOINT_PAGES = 16_384
 """64 MiB of the WAL: a page that batch after batch changes is copied into the database once in a while, not each time."""
 
@@ -77,12 +80,13 @@ def open_sqlite_writer(database: AsyncEngine) -> Engine:
 
 
 def _configure_sqlite_writer(connection: Any, record: Any) -> None:
+    connection.execute(f"PRAGMA cache_size={-_WRITER_CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
 
 
 def _configure_sqlite(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=OFF", "temp_store=MEMORY", "cache_size=-65536"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=OFF", "temp_store=MEMORY", f"cache_size={-_CACHE_KIB}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -75,7 +75,7 @@ class KafkaEventLog:
             self._followed.set()
             while True:
                 fetched = await consumer.getmany(timeout_ms=_POLL_MS)
-                self._expectations.pause({tp.partition for tp in fetched})
+                self._expectations.pause({tp.partition for tp in self._tps if tp in fetched or await _has_more(consumer, tp)})
                 for tp, records in fetched.items():
                     self._positions[tp] = records[-1].offset + 1
                     stable_offset = consumer.last_stable_offset(tp)
@@ -101,3 +101,9 @@ class KafkaEventLog:
             raise LogAwayError("the events can not be read now") from error
         finally:
             await let_go(consumer)
+
+
+async def _has_more(consumer: AIOKafkaConsumer, tp: TopicPartition) -> bool:
+    """Whether the partition holds committed events that were not taken yet: others had the turn, or the room in the fetch."""
+    stable_offset = consumer.last_stable_offset(tp)
+    return stable_offset is not None and bool(await consumer.position(tp) < stable_offset)

@@ -17,9 +17,6 @@ from services.runtime.kafka import make_consumer, member_id
 from services.runtime.letting_go import let_go
 from services.runtime.settings import Settings
 
-_MAX_PARTITION_BYTES = 12 * 1024 * 1024
-_MAX_FETCH_BYTES = 24 * 1024 * 1024
-"""Each partition has one fetch ahead, besides the batches that wait. Smaller ones make smaller batches, which costs more CPU."""
 _FETCH_WAIT_MS = 20
 """A partition that was just drained stays out of the fetch under way, which the broker holds for this long at most."""
 _COMMIT_SECONDS = 3.0
@@ -56,8 +53,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             group_instance_id=member_id(self._settings.group_id("projector"), self._settings.projector_port),
             max_poll_records=MAX_RECORDS,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
-            fetch_max_bytes=_MAX_FETCH_BYTES,
-            max_partition_fetch_bytes=_MAX_PARTITION_BYTES,
         )
 
     async def on_thread_stop(self) -> None:

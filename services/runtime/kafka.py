@@ -12,6 +12,9 @@ from services.runtime.kafka_security import security_options
 from services.runtime.settings import Settings
 
 _TRANSACTION_TIMEOUT_MS = 10_000
+_MOST_FETCHED_BYTES = 8 * 1024 * 1024
+_MOST_RECORDS = 2_000
+"""As the log is compressed fourfold and more, and a record becomes a kilobyte of objects, these two bound what a reader holds of a backlog."""
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def make_consumer(settings: Settings, *topics: str, group_id: str | None = None,
     """A consumer that reads committed records only, never commits by itself and never skips: a missing offset is an error.
 
     Its group assigns co-partitioned topics alike. Fetches wait at most 50 ms, which bounds how long a partition that was
-    just drained stays out of the next fetch.
+    just drained stays out of the next fetch. However long the log, a reader holds one fetch of it, and takes 2,000 records at most at a time.
     """
     options = client_options(settings) | {
         "group_id": group_id,
@@ -36,7 +39,9 @@ def make_consumer(settings: Settings, *topics: str, group_id: str | None = None,
         "auto_offset_reset": "none",
         "partition_assignment_strategy": (RangePartitionAssignor,),
         "fetch_max_wait_ms": 50,
-        "max_partition_fetch_bytes": 2 * MAX_EVENT_BYTES,
+        "fetch_max_bytes": _MOST_FETCHED_BYTES,
+        "max_partition_fetch_bytes": MAX_EVENT_BYTES,
+        "max_poll_records": _MOST_RECORDS,
         "session_timeout_ms": int(settings.kafka_session_seconds * 1_000),
         "heartbeat_interval_ms": int(settings.kafka_session_seconds * 100),
         "rebalance_timeout_ms": 20_000,
