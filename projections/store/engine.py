@@ -21,7 +21,7 @@ DATABASE_FAULTS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceErro
 
 _CACHE_KIB = 8 * 1024
 _WRITER_CACHE_KIB = 16 * 1024
-"""Of pages of the database, for each connection, of which a process has up to fifteen. More was no faster: the system caches the file too."""
+"""Of pages of the database, for each connection, of which a process has up to fifteen; the system caches the file too."""
 _CHECKPOINT_PAGES = 16_384
 """64 MiB of the WAL: a page that batch after batch changes is copied into the database once in a while, not each time."""
 

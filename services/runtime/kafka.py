@@ -14,7 +14,7 @@ from services.runtime.settings import Settings
 _TRANSACTION_TIMEOUT_MS = 10_000
 _MOST_FETCHED_BYTES = 8 * 1024 * 1024
 _MOST_RECORDS = 2_000
-"""As the log is compressed fourfold and more, and a record becomes a kilobyte of objects, these two bound what a reader holds of a backlog."""
+"""What is fetched is compressed fourfold and more, and a record becomes a kilobyte of objects: both bound what a backlog takes."""
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def make_consumer(settings: Settings, *topics: str, group_id: str | None = None,
     """A consumer that reads committed records only, never commits by itself and never skips: a missing offset is an error.
 
     Its group assigns co-partitioned topics alike. Fetches wait at most 50 ms, which bounds how long a partition that was
-    just drained stays out of the next fetch. However long the log, a reader holds one fetch of it, and takes 2,000 records at most at a time.
+    just drained stays out of the next fetch. However long a backlog, it holds one fetch of 8 MiB and gives 2,000 records at once.
     """
     options = client_options(settings) | {
         "group_id": group_id,
