@@ -27,6 +27,7 @@ def make_app(context: ApiContext, health: Health) -> web.Application:
     """The whole HTTP surface of the process."""
     app = web.Application()
     app.on_response_prepare.append(name_request)
+    context.metrics.in_progress.set_function(lambda: context.in_progress.now)
     routes = [
         *_campaign_routes(V1),
         *_campaign_routes(V2),

@@ -29,6 +29,7 @@ from services.api.own_store import metadata
 from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.remembered_requests import RememberedRequests
 from services.api.repeats import Repeats
+from services.api.requests_in_progress import RequestsInProgress
 from services.api.settings import ApiSettings
 from services.api.uploads import Uploads
 from services.api.webhook_index import WebhookIndex
@@ -37,10 +38,11 @@ from services.api.webhook_state import KafkaWebhookState
 from services.api.writing import Writer
 from services.runtime.clock import Clock
 from services.runtime.errors import StartupError
-from services.runtime.health import Health, serve
+from services.runtime.health import Health
 from services.runtime.kafka import make_consumer, make_producer, partition_of
 from services.runtime.own_store import open_own_store
 from services.runtime.process import until_stopped_or_failed
+from services.runtime.serving import serve
 
 _SHUTDOWN_SECONDS = 5.0
 _START_SECONDS = 30.0
@@ -89,7 +91,8 @@ class Api:
             }
             try:
                 await _within_start(event_log, following)
-                runner = await serve(make_app(context, health), settings.host, settings.api_port, _SHUTDOWN_SECONDS)
+                app, most_connections = make_app(context, health), settings.api_max_connections
+                runner = await serve(app, settings.host, settings.api_port, _SHUTDOWN_SECONDS, most_connections)
                 try:
                     # following goes on until the requests under way are answered
                     await until_stopped_or_failed(stop, *map(asyncio.shield, (following, *beside)))
@@ -144,6 +147,7 @@ class Api:
             command_log=command_log,
             webhook_state=webhook_state,
             webhook_replays=WebhookReplays(command_log, webhook_state, settings.api_hold_seconds),
+            in_progress=RequestsInProgress(settings.api_max_requests),
             metrics=ApiMetrics(health.registry),
             clock=clock,
             draw_id=_draw_id,

@@ -13,6 +13,7 @@ from services.api.known_answers import KnownAnswers
 from services.api.metrics import ApiMetrics
 from services.api.rate_limits import RateLimits
 from services.api.repeats import Repeats
+from services.api.requests_in_progress import RequestsInProgress
 from services.api.uploads import Uploads
 from services.api.webhook_replays import WebhookReplays
 from services.api.webhook_state import WebhookState
@@ -38,6 +39,7 @@ class ApiContext:
     command_log: CommandLog
     webhook_state: WebhookState
     webhook_replays: WebhookReplays
+    in_progress: RequestsInProgress
     metrics: ApiMetrics
     clock: Clock
     draw_id: Callable[[], str]

@@ -30,6 +30,7 @@ class ApiMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.callbacks = Counter("ringfold_api_callbacks", "Providers' callbacks by what was done", ("result",), registry=registry)
+        self.in_progress = Gauge("ringfold_api_requests_in_progress", "Requests that are not answered yet", registry=registry)
         self.writes_waiting = Gauge("ringfold_api_writes_waiting", "Commands whose outcome is awaited", registry=registry)
         self._answered: dict[tuple[str, str, int], _Answered] = {}
         registry.register(self)

@@ -13,6 +13,7 @@ from services.api.context import CONTEXT, ORG, REQUEST_ID, ApiContext, context_o
 from services.api.errors import ApiError, ForbiddenError, error_response
 from services.api.kept_response import REQUEST_ID_HEADER
 from services.api.keys import READ, WRITE
+from services.runtime.health import HEALTH_ROUTES
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 UNKNOWN_ROUTE = "/{unknown:.*}"
@@ -34,12 +35,23 @@ def observed(route: web.RouteDef, context: ApiContext) -> web.RouteDef:
     handler: Handler = route.handler
     monotonic, answered = context.clock.monotonic, context.metrics.answered
     name, new_id = "unknown" if route.path == UNKNOWN_ROUTE else route.path, _request_ids()
+    in_progress = context.in_progress
+
+    async def within_bound(request: web.Request) -> web.StreamResponse:
+        in_progress.begin()
+        try:
+            return await handler(request)
+        finally:
+            in_progress.end()
+
+    # who watches over the process must see that it lives when it is busy
+    bounded = handler if route.path in HEALTH_ROUTES else within_bound
 
     async def handle(request: web.Request) -> web.StreamResponse:
         request[CONTEXT], request[REQUEST_ID] = context, new_id()
         started, status = monotonic(), _CLIENT_GONE
         try:
-            response = await handler(request)
+            response = await bounded(request)
             status = response.status
         except Exception as error:
             response = _answer_to(error, request, name)

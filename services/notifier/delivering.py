@@ -17,6 +17,8 @@ from services.runtime.fail_points import fail_point
 _LOOK_SECONDS = 1.0
 """How long at most until it is noticed what another process put into the outbox or revived."""
 
+_MOST_FAILING = 10_000
+
 _log = logging.getLogger(__name__)
 
 
@@ -34,7 +36,8 @@ class Deliverer:
     """Sends what is due on the partitions that this process has; a message leaves the outbox only after its receiver took it.
 
     What is in flight when the process ends is sent again under the same id. Holds at most `bounds.in_flight` messages in
-    memory. Messages may overtake each other, across retries above all: their `webhook-sequence` says the order.
+    memory, and looks at 10,000 receivers at a time. Messages may overtake each other, across retries above all: their
+    `webhook-sequence` says the order.
     """
 
     outbox: DeliveryOutbox
@@ -51,7 +54,8 @@ class Deliverer:
     _busy: Counter[str] = field(default_factory=Counter)
     """How many of them each receiver has."""
     _fault: BaseException | None = None
-    _failing: set[str] = field(default_factory=set)
+    _failing: dict[str, None] = field(default_factory=dict)
+    """Receivers that did not take the last message, the one that failed last at the end: each gets one message at a time."""
     _taken: list[str] = field(default_factory=list)
     _failed: list[Failed] = field(default_factory=list)
 
@@ -119,17 +123,24 @@ class Deliverer:
         answer = await self.webhooks.send(delivery)
         fail_point("notifier.after-delivery")
         if answer.error is None:
-            self._failing.discard(receiver)
+            self._failing.pop(receiver, None)
             self._taken.append(delivery.id)
             self.metrics.attempts.labels("taken").inc()
             return
-        self._failing.add(receiver)
+        self._fail(receiver)
         failure = self._failure(delivery, answer, answer.error)
         self._failed.append(failure)
         self.metrics.attempts.labels("dead" if failure.next_at is None else "failed").inc()
         if failure.next_at is None:
             extra = {"action": "give-up", "message_id": delivery.id, "campaign": delivery.campaign_id, "error": answer.error}
             _log.warning("a webhook is given up", extra=extra)
+
+    def _fail(self, receiver: str) -> None:
+        """Of very many the one that failed longest ago is forgotten: it gets several messages at a time until one fails again."""
+        self._failing.pop(receiver, None)
+        self._failing[receiver] = None
+        if len(self._failing) > _MOST_FAILING:
+            del self._failing[next(iter(self._failing))]
 
     def _failure(self, delivery: Delivery, answer: Answer, error: str) -> Failed:
         now, failures = self.clock.now().timestamp(), delivery.failures + 1

@@ -10,7 +10,7 @@ from events.envelope import EventRecord
 from events.instants import iso
 from services.notifier.intake import PlaceLostError, receiver_of
 from services.notifier.messages import Known, KnownCall, KnownCampaign, WebhookMessage, message_of
-from services.notifier.outbox import Delivery, Failed
+from services.notifier.outbox import MOST_LANES, Delivery, Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class MemoryNotifierStore:
         for waiting in self.outbox.values():
             if waiting.partition == partition and not waiting.dead:
                 found[waiting.receiver] = min(waiting.next_at, found.get(waiting.receiver, waiting.next_at))
-        return found
+        return dict(sorted(found.items(), key=lambda lane: (lane[1], lane[0]))[:MOST_LANES])
 
     async def due(self, partition: int, receiver: str, now: float, limit: int) -> list[Delivery]:
         lane = [w for w in self.outbox.values() if (w.partition, w.receiver, w.dead) == (partition, receiver, False) and w.next_at <= now]

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from projections.store.engine import reading, writing
 from services.notifier.own_store import campaigns, changes, outbox
 
+MOST_LANES = 10_000
+"""Receivers that are looked at at once. Each message that is sent, or fails, lets others come up to them."""
 _REVIVED_AT_ONCE = 1_000
 
 _LANES = text(
@@ -23,7 +25,7 @@ _LANES = text(
     )
     SELECT receiver, (
         SELECT min(next_at) FROM notifier_outbox o WHERE o.partition = :partition AND NOT o.dead AND o.receiver = lanes.receiver
-    ) FROM lanes WHERE receiver IS NOT NULL
+    ) AS due_at FROM lanes WHERE receiver IS NOT NULL ORDER BY due_at, receiver LIMIT :most
     """
 )
 """One step through the index for each receiver, however many messages wait for it."""
@@ -65,9 +67,9 @@ class Outbox:
         self._database = database
 
     async def lanes(self, partition: int) -> dict[str, float]:
-        """When the first message is due for each receiver that has one waiting."""
+        """When the first message is due for each receiver that has one waiting; the first so many of them, in that order."""
         async with reading(self._database) as connection:
-            return {row[0]: row[1] for row in await connection.execute(_LANES, {"partition": partition})}
+            return {row[0]: row[1] for row in await connection.execute(_LANES, {"partition": partition, "most": MOST_LANES})}
 
     async def due(self, partition: int, receiver: str, now: float, limit: int) -> list[Delivery]:
         """The receiver's messages that are due, those first that have waited longest, then in the campaign's order."""

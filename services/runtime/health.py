@@ -1,7 +1,6 @@
 """Owns how a process tells that it lives, that it can do its work, and what it has done."""
 
 import asyncio
-import errno
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -9,11 +8,12 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.runtime.errors import StartupError
+from services.runtime.serving import serve
 
 Check = Callable[[], Awaitable[str | None]]
 """`None` when ready, otherwise what is missing."""
 
+HEALTH_ROUTES = ("/health/live", "/health/ready", "/metrics")
 _CHECK_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
@@ -27,11 +27,8 @@ class Health:
 
     def routes(self) -> list[web.RouteDef]:
         """`GET /health/live`, `/health/ready` (503 names what is not ready) and `/metrics` (Prometheus text)."""
-        return [
-            web.get("/health/live", self._live),
-            web.get("/health/ready", self._ready),
-            web.get("/metrics", self._metrics),
-        ]
+        handlers = (self._live, self._ready, self._metrics)
+        return [web.get(path, handler) for path, handler in zip(HEALTH_ROUTES, handlers, strict=True)]
 
     async def _live(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -60,20 +57,3 @@ async def serve_health(health: Health, host: str, port: int) -> web.AppRunner:
     app = web.Application()
     app.add_routes(health.routes())
     return await serve(app, host, port)
-
-
-async def serve(app: web.Application, host: str, port: int, shutdown_seconds: float = 10.0) -> web.AppRunner:
-    """Start the app without signal handlers or access log; `await runner.cleanup()` finishes requests under way and stops.
-
-    Raises `StartupError` where the port is taken.
-    """
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=shutdown_seconds)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
-            raise StartupError(f"can not listen on {host}:{port}: {error.strerror}; use another port or host") from error
-        raise
-    return runner

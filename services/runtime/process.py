@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,8 @@ Main = Callable[[AnySettings, asyncio.Event], Awaitable[None]]
 _CANCEL_AGAIN_SECONDS = 3.0
 """A part may take this long to let go of what it holds."""
 
+_OPEN_FILES = 65_536
+
 _log = logging.getLogger(__name__)
 
 
@@ -36,6 +39,7 @@ def run_service(settings_type: type[AnySettings], main: Main[AnySettings]) -> No
         configure_logging(settings.log_level)
         arm_fail_points(os.environ.get(VARIABLE, ""))
         _collect_seldom()
+        _allow_open_files()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_main(settings, main))
     except StartupError as error:
@@ -44,6 +48,13 @@ def run_service(settings_type: type[AnySettings], main: Main[AnySettings]) -> No
     except Exception:
         _log.exception("the process ends", extra={"action": "crash"})
         sys.exit(1)
+
+
+def _allow_open_files() -> None:
+    """As many as the system lets us: the soft limit is often 1,024, which is fewer than the connections that are taken."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < _OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES), hard))
 
 
 def _collect_seldom() -> None:

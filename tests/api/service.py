@@ -35,6 +35,7 @@ from services.api.own_store import metadata
 from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.remembered_requests import RememberedRequests
 from services.api.repeats import Repeats
+from services.api.requests_in_progress import RequestsInProgress
 from services.api.uploads import Uploads
 from services.api.webhook_index import WebhookIndex
 from services.api.webhook_replays import WebhookReplays
@@ -212,6 +213,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         command_log=log,
         webhook_state=webhooks,
         webhook_replays=WebhookReplays(log, webhooks, options.get("hold_seconds", 10.0)),
+        in_progress=RequestsInProgress(options.get("max_requests", 1_000)),
         metrics=ApiMetrics(health.registry),
         clock=clock,
         draw_id=draw_id,

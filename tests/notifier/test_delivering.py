@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from infra.kafka.broker import free_port
 from projections.store.engine import open_database
+from services.notifier import delivering as delivering_module
+from services.notifier import outbox
 from services.notifier.delivering import Bounds, Deliverer
 from services.notifier.intake import Intake
 from services.notifier.metrics import NotifierMetrics
@@ -226,6 +228,22 @@ async def test_a_receiver_that_fails_is_asked_by_one_at_a_time_until_it_takes_a_
     receiver.status = 200
     receiver.gate.set()
     await told(receiver, 21)
+
+
+async def test_receivers_beyond_those_that_are_kept_in_mind_get_every_message_too(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering_module, "_MOST_FAILING", 2)
+    monkeypatch.setattr(outbox, "MOST_LANES", 2)
+    async with AsyncExitStack() as exits:
+        receivers = [await exits.enter_async_context(receiving()) for _ in range(5)]
+        for receiver in receivers:
+            receiver.statuses = [500, 503]
+            await running.tell(receiver, contacts=3, backoffPlan=plan(5))
+        await eventually(running.is_empty)
+        assert await running.dead_errors() == []
+        assert [len(receiver.times()) for receiver in receivers] == [3] * 5
+        assert len(running.deliverer._failing) <= 2
 
 
 async def test_no_more_run_at_once_than_the_bound(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from events.calls import VOICEMAIL
 from events.envelope import EventRecord
 from projections.store.engine import open_database
+from services.notifier import memory_store, outbox
 from services.notifier.intake import Intake, PlaceLostError
 from services.notifier.memory_store import MemoryNotifierStore
 from services.notifier.messages import WebhookMessage
@@ -118,6 +119,25 @@ async def test_each_receiver_has_a_lane_by_host_and_org(any_store: Store) -> Non
     assert await any_store.outbox.lanes(1) == {}
 
 
+async def test_of_very_many_receivers_those_are_looked_at_whose_messages_are_due_first(
+    any_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner in (outbox, memory_store):
+        monkeypatch.setattr(owner, "MOST_LANES", 2)
+    for number in range(4):
+        campaign, server = str(number) * 8, {"url": f"https://{'dcba'[number]}.test/"}
+        await any_store.take_in(*ready(server=server, campaign=campaign), event("CampaignStarted", campaign=campaign))
+    seen: list[str] = []
+    while lanes := await any_store.outbox.lanes(0):
+        assert len(lanes) <= 2
+        (first, *_) = lanes
+        seen.append(first)
+        (due,) = await any_store.outbox.due(0, first, AT + 60, 10)
+        failed = [] if due.failures else [Failed(due.id, 1, AT, AT + 60, "answered 500")]
+        await any_store.outbox.settle([] if failed else [due.id], failed)
+    assert seen == [f"acme {host}.test:443" for host in "abcdabcd"]
+
+
 async def test_what_was_taken_is_gone_and_what_failed_waits(any_store: Store) -> None:
     await any_store.take_in(*ready(), event("CampaignStarted"), event("CallQueued", 0, attempt=1))
     (receiver,) = await any_store.outbox.lanes(0)
@@ -131,21 +151,21 @@ async def test_what_was_taken_is_gone_and_what_failed_waits(any_store: Store) ->
 
 
 async def test_the_dead_are_listed_and_sent_again_under_the_same_ids_when_asked(store: Store) -> None:
-    outbox = store.outbox
-    assert isinstance(outbox, Outbox)
+    kept = store.outbox
+    assert isinstance(kept, Outbox)
     await store.take_in(*ready(), event("CampaignStarted"), *(event("CallQueued", number, attempt=1) for number in range(2)))
-    (receiver,) = await outbox.lanes(0)
-    due = await outbox.due(0, receiver, AT, 10)
-    await outbox.settle([], [Failed(delivery.id, 7, AT, None, "answered 410") for delivery in due])
-    assert await outbox.lanes(0) == {}
-    dead = await outbox.dead("acme")
+    (receiver,) = await kept.lanes(0)
+    due = await kept.due(0, receiver, AT, 10)
+    await kept.settle([], [Failed(delivery.id, 7, AT, None, "answered 410") for delivery in due])
+    assert await kept.lanes(0) == {}
+    dead = await kept.dead("acme")
     assert [(row["id"], row["failures"], row["last_error"]) for row in dead] == [(delivery.id, 7, "answered 410") for delivery in due]
-    assert await outbox.dead("other") == []
-    assert await outbox.replay(AT + 9, org_id="other") == 0
-    assert await outbox.replay(AT + 9, [due[0].id]) == 1
-    assert await outbox.due(0, receiver, AT + 9, 10) == [replace(due[0], enqueued_at=AT + 9)]
-    assert await outbox.replay(AT + 9) == 2
-    assert await outbox.dead() == []
+    assert await kept.dead("other") == []
+    assert await kept.replay(AT + 9, org_id="other") == 0
+    assert await kept.replay(AT + 9, [due[0].id]) == 1
+    assert await kept.due(0, receiver, AT + 9, 10) == [replace(due[0], enqueued_at=AT + 9)]
+    assert await kept.replay(AT + 9) == 2
+    assert await kept.dead() == []
 
 
 async def test_events_of_campaigns_that_want_nothing_only_move_the_place(any_store: Store) -> None:

@@ -1,6 +1,7 @@
 """The life of a process: what its exit code and its last words say."""
 
 import asyncio
+import resource
 import signal
 import subprocess
 import sys
@@ -38,6 +39,15 @@ CRASHES = (
     + """
 async def main(settings, stop):
     raise ValueError("a bug")
+run_service(Settings, main)
+"""
+)
+OPEN_FILES = (
+    _HEAD
+    + """
+import resource
+async def main(settings, stop):
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 run_service(Settings, main)
 """
 )
@@ -106,3 +116,15 @@ async def test_a_part_that_swallows_a_cancellation_is_cancelled_again(monkeypatc
 
     await process.until_stopped_or_failed(stop, part())
     assert swallowed == 2
+
+
+def test_a_service_may_open_as_many_files_as_the_system_lets_it() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    said = subprocess.run(
+        [sys.executable, "-c", OPEN_FILES],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard)),
+    )
+    assert int(said.stdout) == min(65_536, hard) > 256
