@@ -99,6 +99,7 @@ class ProjectorApp(faust.App):  # type: ignore[misc]
 
     async def _fold_stream(self, stream: Any) -> None:
         async for event in stream.noack().events():
+            self.consumer.begun()
             try:
                 done = await self._progress.fold(event.value, self.consumer)
             except Exception as error:

@@ -11,7 +11,7 @@ from aiokafka.errors import NoOffsetForPartitionError
 from aiokafka.structs import TopicPartition
 
 from services.projector.batch import Batch
-from services.projector.log_reading import MAX_RECORDS, Allowance, take_whole_runs
+from services.projector.log_reading import MAX_BYTES, MAX_RECORDS, Allowance, take_whole_runs
 from services.projector.places import Places
 from services.runtime.kafka import make_consumer, member_id
 from services.runtime.letting_go import let_go
@@ -44,6 +44,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self._settings = settings
         self._places = Places()
         self._allowance = Allowance()
+        self._room = (MAX_RECORDS, MAX_BYTES)
         super().__init__(consumer, **options)
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
@@ -79,6 +80,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         except TimeoutError:
             _log.warning("a place is not committed yet", extra={"action": "commit"})
             return False
+
+    def allow(self, records: int, size: int) -> None:
+        """How much each turn may take from here on, in records and in bytes of values. May be called from any thread."""
+        self._room = (records, size)
 
     def forget_places(self) -> None:
         """Take no records until `place`."""
@@ -116,7 +121,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
         max_records: int | None = None,
     ) -> dict[TopicPartition, Batch]:
-        self._allowance.renew()
+        self._allowance.renew(*self._room)
         take_whole_runs(consumer, self._allowance)
         try:
             fetching = super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)

@@ -6,6 +6,7 @@ Stock Faust makes two tasks for each record. Acks, rebalances, generations and f
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import faust.transport.drivers.aiokafka as driver
@@ -14,10 +15,11 @@ from faust.types.tuples import ConsumerMessage
 
 from services.projector.batch import Batch
 from services.projector.consumer_thread import BatchConsumerThread, RebalanceListener
+from services.projector.waiting import WaitingBatches
 
 _POLL_SECONDS = 1.0
-_POLL_WHILE_FULL_SECONDS = 0.01
-"""For partitions that are not full; as soon as one is not any more, all are asked for at once."""
+_POLL_WHILE_WAITING_SECONDS = 0.005
+"""Between two looks at the log while batches wait, which grow by what is found: each look is a request to the broker."""
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
@@ -28,6 +30,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._pending: defaultdict[TopicPartition, deque[int]] = defaultdict(deque)
+        self._waiting = WaitingBatches()
+        self._is_queued = False
+        self._read_at = 0.0
         self._changed = asyncio.Event()
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
@@ -67,17 +72,31 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 raise
 
     async def _drain_once(self) -> None:
+        """Hand over one batch where the agent's queue is empty, and read on, so that what waits meanwhile is handed over as one."""
         self._changed.clear()
-        active, generation = set(self._get_active_partitions()), self.app.consumer_generation_id
-        is_full = bool(self._buffered_partitions)
-        batches = await self._getmany(active_partitions=active, timeout=0 if is_full else _POLL_SECONDS) if active else {}
-        if not batches and (is_full or not active):
-            # not in `_getmany`, which would go on without the partition that room is made for meanwhile
-            await self._until_changed(_POLL_WHILE_FULL_SECONDS if is_full else _POLL_SECONDS)
-        for batch in batches.values():
-            if not self.flow_active or self.app.consumer_generation_id != generation:
-                return
-            await self._hand_over(batch, generation)
+        generation = self.app.consumer_generation_id
+        if self._waiting and not self._is_queued:
+            await self._hand_over(self._waiting.take(), generation)
+        active, (records, size) = set(self._get_active_partitions()), self._waiting.room()
+        pause_seconds = self._pause_seconds() if active and records else _POLL_SECONDS
+        if pause_seconds > 0:
+            await self._until_changed(pause_seconds)
+            return
+        self._thread.allow(records, size)
+        batches = await self._getmany(active_partitions=active, timeout=0 if self._waiting else _POLL_SECONDS)
+        self._read_at = self.loop.time()
+        if self.flow_active and self.app.consumer_generation_id == generation:
+            self._waiting.add(batches.values())
+
+    def _pause_seconds(self) -> float:
+        """Until the log is looked at again; at once where nothing waits."""
+        since = self.loop.time() - self._read_at
+        return max(0.0, _POLL_WHILE_WAITING_SECONDS - since) if self._waiting else 0.0
+
+    def begun(self) -> None:
+        """The agent took a batch from its queue."""
+        self._is_queued = False
+        self._changed.set()
 
     async def _hand_over(self, batch: Batch, generation: int) -> None:
         topic, number = batch.partition
@@ -95,17 +114,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             generation_id=generation,
         )
         self._pending[batch.partition].append(message.offset)
+        self._is_queued = True
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
     async def _until_changed(self, timeout_seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout_seconds)
-        except TimeoutError:
-            return
 
-    def on_buffer_drop(self, tp: TopicPartition) -> None:
-        super().on_buffer_drop(tp)
-        self._changed.set()
+    def on_buffer_full(self, tp: TopicPartition) -> None:
+        """Faust counts a queue of one as full always; what is read ahead is bounded by what waits."""
 
     def resume_partitions(self, tps: Any) -> None:
         super().resume_partitions(tps)
@@ -125,13 +142,18 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._acked[tp].clear()
         return None if last is None else last + 1
 
-    async def on_partitions_revoked(self, revoked: Any) -> None:
+    def _forget(self) -> None:
         self._pending.clear()
+        self._waiting.clear()
+        self._is_queued = False
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        self._forget()
         await super().on_partitions_revoked(revoked)
         self.app.on_partitions_lost()
 
     async def perform_seek(self) -> None:
-        self._pending.clear()
+        self._forget()
         for tp in self._acked_index:
             self._acked_index[tp].clear()
             self._acked[tp].clear()

@@ -29,10 +29,11 @@ class Allowance:
     """What may still be taken in one turn; all partitions share it."""
 
     def __init__(self) -> None:
-        self.renew()
+        self.renew(MAX_RECORDS, MAX_BYTES)
 
-    def renew(self) -> None:
-        self._records, self._bytes = MAX_RECORDS, MAX_BYTES
+    def renew(self, records: int, size: int) -> None:
+        """So many records, and bytes of values."""
+        self._records, self._bytes = records, size
 
     @property
     def is_spent(self) -> bool:

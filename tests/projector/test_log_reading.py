@@ -74,7 +74,7 @@ def test_a_turn_ends_with_the_batch_that_spends_its_bytes_and_the_next_goes_on_f
     assert [run.offset for run in fetched.getall(50_000)] == [0, 1]
     assert position.position == 2
     assert fetched.getall(50_000) == []
-    allowance.renew()
+    allowance.renew(10, 15)
     assert [run.values for run in fetched.getall(50_000)] == [[b"rest"]]
     assert not fetched.has_more()
 
