@@ -1,6 +1,6 @@
 """Owns the fold of a batch of events into the rows of campaigns and calls."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from projections.campaign_progress.call_fold import CALL_FOLDS
@@ -36,26 +36,27 @@ class Progress:
 
     def fold(self, *events: LogEvent) -> None:
         """Fold events, in the log's order; a repeated one changes nothing. Raises `UnknownEventError` and `FoldError`."""
-        calls, changed, changed_campaigns = self.calls, self.changed, self.changed_campaigns
+        calls, changed, before, changed_campaigns = self.calls, self.changed, self._before, self.changed_campaigns
         for event in events:
             fold_call = CALL_FOLDS.get(event.type)
             if fold_call is None:
                 self._fold_other(event)
                 continue
-            call_id, campaign_id = event.callid, event.subject
+            call_id = event.callid
             call = calls.get(call_id)
-            if call is None or call.campaign_id != campaign_id:
+            if call is None or call.campaign_id != event.subject:
                 raise FoldError(f"{event.type} {event.id} names the call {call_id}, which its campaign never had")
             if call_id in changed:
                 if not fold_call(call, event, event.data):
                     continue
             else:
-                before = tally(call)
+                counted = tally(call)
                 if not fold_call(call, event, event.data):
                     continue
-                changed[call_id], self._before[call_id] = call, before
+                changed[call_id], before[call_id] = call, counted
             call.updated_at = event.time
-            campaign = changed_campaigns.get(campaign_id) or self._changing(event)
+            # not by the event's own text of the same id, whose hash nobody knows yet
+            campaign = changed_campaigns.get(call.campaign_id) or self._changing(event)
             campaign.version += 1
             campaign.updated_at = event.time
 
@@ -76,8 +77,9 @@ class Progress:
 
     def settle(self) -> None:
         """Move the counters of the campaigns by what the batch changed of their calls; once, after the last event."""
+        campaigns, before = self.changed_campaigns, self._before
         for call_id, call in self.changed.items():
-            move(self.changed_campaigns[call.campaign_id], self._before[call_id], tally(call))
+            move(campaigns[call.campaign_id], before[call_id], tally(call))
 
     def _campaign(self, event: LogEvent) -> CampaignRow:
         campaign = self.campaigns.get(event.subject)
@@ -129,8 +131,11 @@ class Progress:
         self.dropped[campaign.id] = campaign.first_position
 
 
-def touched(events: Sequence[LogEvent]) -> tuple[list[str], list[str]]:
-    """The ids of the campaigns and of the calls whose rows folding the events may need, each once, in the order of the log."""
-    call_ids = [event.callid for event in events if event.type in CALL_FOLDS]
-    campaign_ids = [event.subject for event in events if event.type not in _ANSWERS_ONLY]
+def touched(events: Sequence[LogEvent], campaigns: Container[str] = (), calls: Container[str] = ()) -> tuple[list[str], list[str]]:
+    """The ids of the campaigns and of the calls whose rows folding the events may need, each once, in the order of the log.
+
+    Those that are in `campaigns` and `calls`, which most are between two batches, are left out.
+    """
+    call_ids = [event.callid for event in events if event.callid not in calls and event.type in CALL_FOLDS]
+    campaign_ids = [event.subject for event in events if event.subject not in campaigns and event.type not in _ANSWERS_ONLY]
     return list(dict.fromkeys(campaign_ids)), list(dict.fromkeys(call_ids))

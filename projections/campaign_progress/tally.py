@@ -1,8 +1,6 @@
 """Owns what one call counts for in its campaign. Counters move by the difference of a call's old and new tally, so that a
 repeated event moves nothing and every counter equals a recount (contract, "Calls")."""
 
-from typing import NamedTuple
-
 from events.calls import VOICEMAIL, was_conversation
 from projections.campaign_progress.rows import COUNTERS, CallRow, CampaignRow
 
@@ -27,21 +25,14 @@ _CONTACT_COUNTER = {
 }
 
 
-class Tally(NamedTuple):
-    """The two counters that the call stands in, and what it adds to the others."""
-
-    call: str
-    contact: str
-    voicemail: bool
-    dialed: bool
-    connected: bool
-    micros: int
+Tally = tuple[str, str, bool, bool, bool, int]
+"""The two counters that a call stands in, and what it adds to the others: voicemail, dialed, connected, and cost in micros."""
 
 
 def tally(call: CallRow) -> Tally:
     ended = call.status == "ended"
     reason = call.ended_reason or ""
-    return Tally(
+    return (
         _CALL_COUNTER[call.status],
         _CONTACT_COUNTER[call.contact_status],
         ended and reason == VOICEMAIL,
@@ -61,12 +52,17 @@ def move(campaign: CampaignRow, before: Tally | None, after: Tally) -> None:
 
 
 def _add(campaign: CampaignRow, counts: Tally, sign: int) -> None:
-    setattr(campaign, counts.call, getattr(campaign, counts.call) + sign)
-    setattr(campaign, counts.contact, getattr(campaign, counts.contact) + sign)
-    campaign.calls_ended_voicemail += sign * counts.voicemail
-    campaign.dialed += sign * counts.dialed
-    campaign.connected += sign * counts.connected
-    campaign.cost_micros += sign * counts.micros
+    in_call, in_contact, voicemail, dialed, connected, micros = counts
+    setattr(campaign, in_call, getattr(campaign, in_call) + sign)
+    setattr(campaign, in_contact, getattr(campaign, in_contact) + sign)
+    if dialed:
+        campaign.dialed += sign
+    if voicemail:
+        campaign.calls_ended_voicemail += sign
+    if connected:
+        campaign.connected += sign
+    if micros:
+        campaign.cost_micros += sign * micros
 
 
 def clear(campaign: CampaignRow) -> None:

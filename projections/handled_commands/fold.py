@@ -35,7 +35,7 @@ def forgotten_before(at: str) -> str:
 
 def answers_to_users(events: Iterable[LogEvent]) -> list[LogEvent]:
     """Those that say what became of a user's command."""
-    return [event for event in events if event.causationid is not None and event.type in ANSWERS_USER]
+    return [event for event in events if event.type in ANSWERS_USER and event.causationid is not None]
 
 
 def fold_handled(known: dict[tuple[str, str], HandledRow], event: LogEvent, partition: int) -> HandledRow | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 
 from sqlalchemy import Connection, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -26,6 +27,8 @@ _SCHEMA_LOCK = 7_216_490_235
 """The PostgreSQL advisory lock under which the schema is made; the number means nothing."""
 _AT_A_TIME = 1_000
 """Events that are folded together within a batch: what was read of the log just before is still in the processor's caches."""
+
+_time_of = attrgetter("time")
 
 
 class SqlProjectionStore:
@@ -116,7 +119,7 @@ class SqlProjectionStore:
                 row = fold_handled(known, event, partition)
                 if row is not None:
                     handled[row.org_id, row.command_id] = row
-            newest = max(newest, max([event.time for event in events]))
+            newest = max(newest, max(map(_time_of, events)))
         progress.settle()
         self._writing.write_progress(connection, progress)
         self._writing.write_handled(connection, handled.values())
@@ -129,9 +132,9 @@ class SqlProjectionStore:
 
     def _read_rows(self, connection: Connection, events: Sequence[LogEvent], hot: HotRows, dropped: Mapping[str, int]) -> None:
         """Add to `hot` what it lacks of the rows that the events may touch, but for calls that the batch drops, which are deleted last."""
-        campaign_ids, call_ids = touched(events)
-        hot.campaigns |= read_campaigns(connection, self._tables, [id for id in campaign_ids if id not in hot.campaigns])
-        calls = read_calls(connection, self._tables, [id for id in call_ids if id not in hot.calls])
+        campaign_ids, call_ids = touched(events, hot.campaigns, hot.calls)
+        hot.campaigns |= read_campaigns(connection, self._tables, campaign_ids)
+        calls = read_calls(connection, self._tables, call_ids)
         hot.read({id: call for id, call in calls.items() if call.campaign_id not in dropped})
 
     async def engine_snapshot(self, partition: int) -> EngineSnapshot:
