@@ -91,6 +91,7 @@ class PartitionEngine:
         async for values in self.log.replay(snapshot.next_offset):
             for value in values:
                 evolve(state, replayed(value))
+            state.drop_stale_deadlines()
             count += len(values)
         fail_point("engine.take-over-after-replay")
         self.log.resume(positions)

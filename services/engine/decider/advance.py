@@ -46,8 +46,7 @@ def _record(state: PartitionState, step: list[Event], events: list[Event]) -> No
 
 
 def _heed_deadlines(state: PartitionState, now: datetime, events: list[Event], limit: int) -> None:
-    if state.deadlines.is_overgrown:
-        state.deadlines.rebuild(state.live_deadlines())
+    state.drop_stale_deadlines()
     while len(events) < limit - 3:
         deadline = state.deadlines.pop_due(now)
         if deadline is None:

@@ -166,6 +166,11 @@ class PartitionState:
                     found.append(Deadline(at, "call", campaign.id, call.id))
         return found
 
+    def drop_stale_deadlines(self) -> None:
+        """Whoever folds many events without heeding deadlines asks for this now and then: each call leaves some behind."""
+        if self.deadlines.is_overgrown:
+            self.deadlines.rebuild(self.live_deadlines())
+
     def forget(self, now: datetime) -> None:
         """Drop what is remembered for a time only; the time is an event's, so that every replay forgets alike."""
         while self.handled and next(iter(self.handled.values())).at < now - COMMANDS_KEPT:
