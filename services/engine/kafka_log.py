@@ -16,6 +16,7 @@ _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
 _REPLAY_RECORDS = 2_000
 _STOP_SECONDS = 5.0
 _COMMANDS = (CALL_COMMANDS, CAMPAIGN_COMMANDS)
+_LONGEST_REASON_BYTES = 64 * 1024
 
 
 class ReadModelAheadError(Exception):
@@ -143,7 +144,7 @@ class KafkaPartitionLog:
         record = letter.record
         headers = [
             *record.headers,
-            ("reason", letter.reason.encode()),
+            ("reason", letter.reason.encode()[:_LONGEST_REASON_BYTES]),
             ("topic", record.topic.name.encode()),
             ("partition", str(self._partition).encode()),
             ("offset", str(record.offset).encode()),

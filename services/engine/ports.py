@@ -7,6 +7,9 @@ from typing import Protocol
 from events.topics import Topic
 from projections.engine_snapshot.snapshot import EngineSnapshot
 
+_HEADER_BYTES = 10
+"""The lengths of a header's name and value, at most."""
+
 
 class FencedError(Exception):
     """Another process took the partition over: this one must not write it any more, until it is assigned anew. Not retriable."""
@@ -20,12 +23,18 @@ class CommandRecord:
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """At least what it takes to write it again, uncompressed, beside what every record takes."""
+        headers = sum(_HEADER_BYTES + len(name.encode()) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A command that could not be handled, and why; `reason` holds no personal data."""
+    """A command that could not be handled, and why; `reason` holds no personal data. Of one too large `record` holds no value."""
 
     record: CommandRecord
     reason: str

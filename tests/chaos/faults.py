@@ -251,6 +251,7 @@ def poison(number: int) -> list[bytes]:
         json.dumps({**known, "id": f"poison-a{number}", "data": {"name": 7, "customers": "nobody"}}).encode(),
         json.dumps({**known, "id": 12, "data": {}}).encode(),
         json.dumps({**known, "id": f"poison-b{number}", "data": {"name": "x" * 1_000_000}}).encode(),
+        json.dumps({**known, "id": f"poison-c{number}", "data": {"name": "x" * 3_000_000}}).encode(),
         json.dumps({**envelope, "type": "ClaimCall.v1", "subject": "nowhere", "callid": "nobody", "data": {"attempt": "first"}}).encode(),
     ]
 

@@ -47,7 +47,9 @@ class Users:
         orgs = ("amy", "bob")
         made = await asyncio.gather(*(create_key(self.stack.settings, org, "chaos", self.stack.environment) for org in orgs))
         self.keys = dict(zip(orgs, made, strict=True))
-        self._producer = AIOKafkaProducer(bootstrap_servers=self.stack.broker.bootstrap_servers, enable_idempotence=True, acks="all")
+        # takes commands larger than any may be, whose compressed batch the broker takes all the same
+        own = {"compression_type": "lz4", "max_request_size": 4 * 1024 * 1024}
+        self._producer = AIOKafkaProducer(bootstrap_servers=self.stack.broker.bootstrap_servers, enable_idempotence=True, acks="all", **own)
         await self._producer.start()
         self._watch = asyncio.create_task(self._keep_watching())
 
