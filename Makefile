@@ -106,8 +106,9 @@ $(KAFKA_STAMP): $(POM)
 		command -v java >/dev/null || [ -x "$${JAVA_HOME:-}/bin/java" ] || { echo "Java 17 or later is needed for the local Kafka: install it, or set KAFKA_BOOTSTRAP_SERVERS to a cluster of yours" >&2; exit 1; }; \
 		command -v mvn >/dev/null || { echo "Maven is needed to fetch the local Kafka: install it, or set KAFKA_BOOTSTRAP_SERVERS to a cluster of yours" >&2; exit 1; }; \
 		echo "fetching Apache Kafka into .kafka/libs ..."; \
-		rm -rf .kafka/libs; mkdir -p .kafka/libs; \
-		mvn -q -B -f $(POM) dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.kafka/libs" >.kafka/maven.log 2>&1 || \
+		rm -rf .kafka/fetched; mkdir -p .kafka/fetched; \
+		mvn -q -B -f $(POM) dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.kafka/fetched" >.kafka/maven.log 2>&1 || \
 			{ echo "Maven could not fetch the local Kafka: $$(grep -m1 ERROR .kafka/maven.log || echo see .kafka/maven.log)" >&2; exit 1; }; \
+		rm -rf .kafka/libs; mv .kafka/fetched .kafka/libs; \
 		touch $@; \
 	fi

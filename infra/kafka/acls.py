@@ -34,9 +34,14 @@ class Acl:
 
     def command(self) -> list[str]:
         """The arguments of Kafka's own tool that allow it."""
-        operations = [part for operation in self.operations for part in ("--operation", operation)]
+        operations = [part for operation in self.operations for part in ("--operation", _named_by_the_tool(operation))]
         pattern = ["--resource-pattern-type", "prefixed"] if self.prefixed else []
         return ["--add", "--allow-principal", self.principal, *operations, f"--{self.resource}", self.name, *pattern]
+
+
+def _named_by_the_tool(operation: str) -> str:
+    """It takes `DescribeConfigs`, and takes `DESCRIBE_CONFIGS` for none."""
+    return operation.title().replace("_", "")
 
 
 def acls(settings: Settings, principal: str = "User:{service}", producers: Sequence[str] = (), readers: Sequence[str] = ()) -> list[Acl]:

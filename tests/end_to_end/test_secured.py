@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from services.runtime.kafka import make_consumer, make_producer, partition_of
 from services.runtime.settings import Settings
 from tests.end_to_end.user import FAST, user_of
 from tests.support.eventually import eventually
-from tests.support.secure_broker import SecureBroker, password_of, secure_broker
+from tests.support.secure_broker import SecureBroker, bindings_of, password_of, secure_broker
 from tests.support.secure_postgres import secure_postgres, server_programs
 from tests.support.stack import RunningStack
 
@@ -99,6 +100,23 @@ async def _running(secure: SecureBroker, database_url: str, data_dir: Path, **en
     finally:
         for child in children.values():
             child.kill()
+
+
+def test_kafkas_own_tool_takes_each_kind_of_line_that_is_printed_and_allows_just_that(secure: SecureBroker) -> None:
+    if not any(LIBS.glob("kafka-tools-[0-9]*.jar")):
+        pytest.skip("the jars are of before: make setup")
+    reached = ["--bootstrap-server", f"127.0.0.1:{secure.ports['SASL_SSL']}", "--command-config", str(secure.tool_properties())]
+    allowed = sorted(acls(Settings(topic_prefix="blue-"), "User:CN=tool-{service}"), key=lambda acl: (acl.prefixed, len(acl.operations)))
+    printed = list({acl.resource: acl for acl in allowed}.values())
+    assert len(printed) == 3
+    tool = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{LIBS}/*", "org.apache.kafka.tools.AclCommand"]
+    running = [subprocess.Popen([*tool, *reached, *acl.command()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for acl in printed]
+    for line in running:
+        said, _ = line.communicate(timeout=60)
+        assert line.returncode == 0, said.decode()
+    for principal in {acl.principal for acl in printed}:
+        wanted = {binding for acl in printed if acl.principal == principal for binding in bindings_of(acl)}
+        assert secure.in_force(principal) == wanted
 
 
 @pytest.fixture

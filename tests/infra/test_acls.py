@@ -38,5 +38,5 @@ def test_a_command_is_printed_for_each() -> None:
     assert len(lines) == len(acls(Settings(), producers=["User:crm"]))
     assert lines[-1] == (
         "kafka-acls.sh --bootstrap-server 127.0.0.1:9092 --command-config admin.properties --add --allow-principal User:crm "
-        "--operation DESCRIBE --operation WRITE --topic campaign-commands"
+        "--operation Describe --operation Write --topic campaign-commands"
     )

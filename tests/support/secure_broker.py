@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
-from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, AdminClient, ResourcePatternType, ResourceType
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from infra.kafka.acls import Acl
@@ -52,26 +60,47 @@ class SecureBroker:
 
     def allow(self, acls: list[Acl]) -> None:
         """Put these in force."""
+        admin = self._admin()
+        for done in admin.create_acls([binding for acl in acls for binding in bindings_of(acl)], request_timeout=30).values():
+            done.result(30)
+
+    def _admin(self) -> AdminClient:
         reached = {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN", "ssl.ca.location": str(self.ca_file)}
         servers = f"127.0.0.1:{self.ports['SASL_SSL']}"
-        admin = AdminClient(
+        return AdminClient(
             reached | {"bootstrap.servers": servers, "sasl.username": ADMIN, "sasl.password": password_of(ADMIN), "log_level": 0}
         )
-        bindings = [
-            AclBinding(
-                _CORES[acl.resource],
-                acl.name,
-                ResourcePatternType.PREFIXED if acl.prefixed else ResourcePatternType.LITERAL,
-                acl.principal,
-                "*",
-                AclOperation[operation],
-                AclPermissionType.ALLOW,
-            )
-            for acl in acls
-            for operation in acl.operations
-        ]
-        for done in admin.create_acls(bindings, request_timeout=30).values():
-            done.result(30)
+
+    def in_force(self, principal: str) -> set[AclBinding]:
+        """What the principal may do."""
+        anything = AclBindingFilter(
+            ResourceType.ANY, None, ResourcePatternType.ANY, principal, None, AclOperation.ANY, AclPermissionType.ANY
+        )
+        admin = self._admin()
+        return set(admin.describe_acls(anything, request_timeout=30).result(30))
+
+    def tool_properties(self) -> Path:
+        """The file by which Kafka's own tools reach it as `admin`."""
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        properties = {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "PLAIN",
+            "sasl.jaas.config": f'{module} required username="{ADMIN}" password="{password_of(ADMIN)}";',
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(self.ca_file),
+        }
+        file = self.directory / "admin.properties"
+        file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        return file
+
+
+def bindings_of(acl: Acl) -> list[AclBinding]:
+    """As the client knows it: one for each operation."""
+    pattern = ResourcePatternType.PREFIXED if acl.prefixed else ResourcePatternType.LITERAL
+    return [
+        AclBinding(_CORES[acl.resource], acl.name, pattern, acl.principal, "*", AclOperation[operation], AclPermissionType.ALLOW)
+        for operation in acl.operations
+    ]
 
 
 def password_of(user: str) -> str:
