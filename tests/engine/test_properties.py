@@ -7,10 +7,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import commands
-from events.calls import RANK, STATUS_AFTER
+from events import commands, facts
+from events.calls import ORG_LIMIT_REACHED, RANK, STATUS_AFTER
 from events.envelope import Event
+from services.engine.decider.evolve import evolve
 from services.engine.decider.policy import Policy
+from services.engine.decider.state import CampaignState, PartitionState
 from tests.engine.given import World, draft, through_the_log
 
 _LIMIT = 3
@@ -122,6 +124,26 @@ def test_a_call_is_granted_one_claim_at_a_time_only_moves_forward_and_ends_once(
         for type_name in types:
             open_claims = {"CallClaimed.v1": open_claims + 1, "CallQueued.v1": 0}.get(type_name, open_claims)
             assert open_claims <= 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_the_hour_is_about_calls_under_way_and_not_about_those_that_a_pause_keeps(steps: list[tuple[Any, ...]]) -> None:
+    state = PartitionState()
+    for event in play(steps).log:
+        if event.campaign_id in state.campaigns and _is_of_the_hour(state.campaigns[event.campaign_id], event):
+            campaigns = [campaign for campaign in state.campaigns.values() if campaign.org_id == event.org_id]
+            dialed = [call for c in campaigns for call in c.calls.values() if not (c.paused and call.awaits_claim)]
+            assert len(dialed) == _LIMIT
+        evolve(state, event)
+
+
+def _is_of_the_hour(campaign: CampaignState, event: Event) -> bool:
+    """Whether it begins, or, not being of `latestAt`, ends a hold by the org's limit."""
+    if isinstance(event.data, facts.CallEnded):
+        is_late = campaign.latest_at is not None and event.at >= campaign.latest_at
+        return event.data.ended_reason == ORG_LIMIT_REACHED and not is_late
+    return isinstance(event.data, facts.CampaignHeldBack)
 
 
 @settings(max_examples=100, deadline=None)

@@ -87,6 +87,42 @@ def test_what_the_orgs_limit_still_holds_back_after_the_hour_is_not_placed() -> 
     assert world.campaign(second).pending == 0
 
 
+def test_while_a_paused_campaigns_calls_keep_the_orgs_slots_no_hour_begins_and_nothing_is_dropped() -> None:
+    world = World(Policy(org_limit=2))
+    first = world.create(4, maxConcurrency=2, id="one")
+    world.do(commands.PauseCampaign(), first)
+    second = world.create(2, maxConcurrency=2, id="two")
+    assert "CampaignHeldBack" not in names(world.log)
+    assert world.after(hours=30) == []
+    assert world.campaign(second).pending == 2
+    world.do(commands.StopCampaign(), first)
+    assert len(world.active(second)) == 2
+
+
+def test_one_call_kept_by_a_pause_is_enough_for_the_others_to_wait_without_an_hour() -> None:
+    world = World(Policy(org_limit=2, longest_call=timedelta(hours=5)))
+    first = world.create(2, maxConcurrency=2, id="one")
+    world.claim(world.active(first)[0])
+    world.outcome(world.active(first)[0])
+    world.do(commands.PauseCampaign(), first)
+    world.create(2, maxConcurrency=2, id="two")
+    assert "CampaignHeldBack" not in names(world.log)
+
+
+def test_an_hour_does_not_end_while_a_pause_keeps_the_slots_and_a_new_one_begins_when_they_are_used_again() -> None:
+    world = World(Policy(org_limit=2, longest_call=timedelta(hours=9)))
+    first = world.create(4, maxConcurrency=2, id="one")
+    second = world.create(3, maxConcurrency=2, id="two")
+    assert names(world.log)[-1] == "CampaignHeldBack"
+    world.do(commands.PauseCampaign(), first)
+    assert world.after(hours=3) == []
+    assert world.campaign(second).pending == 3
+    events = world.do(commands.ResumeCampaign(), first)
+    assert names(events) == ["CampaignResumed", "CallQueued", "CallQueued", "CampaignHeldBack"]
+    assert world.campaign(second).retry_until == world.now + timedelta(hours=1)
+    assert reasons(world.after(hours=1)) == ["call.start.error-subscription-concurrency-limit-reached"] * 3
+
+
 def test_waiting_under_the_campaigns_own_limit_never_ends_a_call() -> None:
     world = World(Policy(longest_call=timedelta(hours=9)))
     campaign_id = world.create(30, maxConcurrency=1)

@@ -130,7 +130,7 @@ def _dispatch(org: OrgState, now: datetime, policy: Policy, limit: int) -> list[
     if not ready:
         return []
     if free <= 0:
-        return _held_back(ready, now, policy, limit)
+        return [] if free + _idle(org) > 0 else _held_back(ready, now, policy, limit)
     fewest = [(len(campaign.calls), order, campaign.next_position, campaign) for order, campaign in enumerate(ready)]
     heapq.heapify(fewest)
     events: list[Event] = []
@@ -145,12 +145,17 @@ def _dispatch(org: OrgState, now: datetime, policy: Policy, limit: int) -> list[
     return events
 
 
+def _idle(org: OrgState) -> int:
+    """The slots kept by calls that nobody dials, since their campaigns are paused: others wait for them, and no hour begins or ends."""
+    return sum(call.awaits_claim for campaign in org.open.values() if campaign.paused for call in campaign.calls.values())
+
+
 def _is_held(campaign: CampaignState, now: datetime) -> bool:
     return campaign.retry_until is not None and now <= campaign.retry_until + _HOLD_ENDS
 
 
 def _held_back(ready: list[CampaignState], now: datetime, policy: Policy, limit: int) -> list[Event]:
-    """The org's limit holds these back: their hour begins, or ends now and what they have pending is not placed any more.
+    """Calls under way hold these back by the org's limit: their hour begins, or ends and what they have pending is not placed any more.
 
     A hold that is long past has ended by itself, without the limit holding anything back then: a new one begins a new hour.
     """
