@@ -11,7 +11,7 @@ from services.runtime.settings import Settings
 from tests.bench.folding.contestant import ContestantError, FoldLog, Measured
 from tests.bench.folding.rival import Rival
 from tests.bench.folding.rounds import Entry, run_rounds
-from tests.bench.folding.tables import contest_table, goal
+from tests.bench.folding.tables import contest_table, flat_memory, goal
 
 LOG = FoldLog(Settings(), 1_000, "the digest")
 FAR = 1e12
@@ -77,6 +77,16 @@ async def test_a_goal_compares_the_medians(tmp_path: Path) -> None:
     assert goal("it", ours, other, 2.0) == "goal it: at least 2.00 x, is 2.00 x: met"
     assert goal("it", ours, other, 2.1) == "goal it: at least 2.10 x, is 2.00 x: MISSED"
     assert goal("it", ours, Entry(Stub("none", []), LOG), 1.0) == "goal it: not known"
+
+
+def test_memory_is_flat_where_the_last_three_quarters_add_little_in_any_round() -> None:
+    def entry(*rounds: tuple[int, ...]) -> Entry:
+        runs = [Measured(1_000, 1.0, 1.0, 0, "", tuple(mib * 1024 * 1024 for mib in peaks)) for peaks in rounds]
+        return Entry(Stub("ours", []), LOG, runs)
+
+    assert flat_memory(entry((200, 210, 215, 215), (200, 201, 201, 201)), 32).endswith("peaks by quarter 200, 210, 215, 215 MiB: met")
+    assert flat_memory(entry((200, 201, 201, 201), (200, 220, 240, 260)), 32).endswith("200, 220, 240, 260 MiB: MISSED")
+    assert flat_memory(entry(()), 32) == "goal flat memory: not known"
 
 
 @pytest.mark.parametrize(

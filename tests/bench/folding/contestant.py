@@ -25,6 +25,7 @@ class Measured:
     """From the first event, or where that can not be told the assignment before it, to the last one being as durable as it gets.
 
     `cpu_seconds` and `peak_bytes` are of all of the contestant's processes, without the broker. `digest` is empty where nothing was folded.
+    `peaks_by_quarter`: of the process that folds, up to each quarter of the events, where that was looked at.
     """
 
     events: int
@@ -32,6 +33,7 @@ class Measured:
     wall_seconds: float
     peak_bytes: int
     digest: str
+    peaks_by_quarter: tuple[int, ...] = ()
 
     @property
     def events_per_cpu_second(self) -> float:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from infra.children import die_with_this_process
 from projections.store.engine import open_database, reading
 from projections.store.tables import LIVE
+from tests.bench.environment import peak_bytes
 from tests.bench.folding.contestant import ContestantError, FoldLog, Measured
 from tests.bench.folding.meter import Meter
 from tests.bench.reference import call_line, campaign_line, digest
@@ -49,9 +50,12 @@ class OurProjector:
                     await _until_folded(database, int(log.events * self.killed_at), process)
             async with self._running(log, directory, url) as process:
                 meter = Meter([process.pid, *self.servers])
-                await _until_folded(database, log.events, process)
+                peaks = []
+                for quarter in range(1, 5):
+                    await _until_folded(database, log.events * quarter // 4, process)
+                    peaks.append(peak_bytes(process.pid))
                 measured = meter.stop(log.events)
-            return replace(measured, digest=await _digest(database))
+            return replace(measured, digest=await _digest(database), peaks_by_quarter=tuple(peaks))
         finally:
             await database.dispose()
 

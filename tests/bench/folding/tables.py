@@ -37,3 +37,16 @@ def goal(what: str, ours: Entry, other: Entry, least: float) -> str:
         return f"goal {what}: not known"
     ratio = ours.speed.median / other.speed.median
     return f"goal {what}: at least {least:.2f} x, is {ratio:.2f} x: {'met' if ratio >= least else 'MISSED'}"
+
+
+def flat_memory(ours: Entry, most_mib: int) -> str:
+    """A line that says whether ours needs hardly more memory for a whole log than for its first quarter."""
+    peaks = [[peak / _MIB for peak in run.peaks_by_quarter] for run in ours.runs if run.peaks_by_quarter]
+    if not peaks:
+        return "goal flat memory: not known"
+    worst = max(peaks, key=lambda quarters: quarters[-1] - quarters[0])
+    grown = worst[-1] - worst[0]
+    said = ", ".join(f"{peak:,.0f}" for peak in worst)
+    return f"goal flat memory: at most {most_mib} MiB more after all of the log than after a quarter; peaks by quarter {said} MiB: " + (
+        "met" if grown <= most_mib else "MISSED"
+    )
