@@ -20,9 +20,9 @@ class ApiSettings(ProviderSettings):
     """How long an answer waits for the read model to know an outcome before it is built from the events."""
     api_max_writes: Annotated[int, Field(ge=1)] = 1_000
     """How many commands may wait for their outcome at once; beyond that 503."""
-    api_max_requests: Annotated[int, Field(ge=1)] = 1_500
+    api_max_requests: Annotated[int, Field(ge=1)] = 5_000
     """How many requests may be in progress at once, those that are held or still come in among them; beyond that 503."""
-    api_max_connections: Annotated[int, Field(ge=1)] = 3_000
+    api_max_connections: Annotated[int, Field(ge=1)] = 6_000
     """How many connections are taken at once, idle ones among them; one beyond that is answered by 503 and closed."""
     api_max_large_bodies: Annotated[int, Field(ge=1)] = 3
     """How many bodies above 1 MiB are held in memory at once; more wait to be read."""
