@@ -12,7 +12,7 @@ from projections.campaign_progress.fold import Progress, touched
 from projections.dial_task.task import DialTask
 from projections.engine_snapshot.snapshot import EngineSnapshot
 from projections.handled_commands.fold import HandledRow, answers_to_users, fold_handled, forgotten_before, named_commands
-from projections.reading import LogEvent
+from projections.reading import AT_A_TIME, LogEvent
 from projections.store.dial_reads import read_dial_tasks
 from projections.store.engine import reading
 from projections.store.hot_rows import HotRows
@@ -25,8 +25,6 @@ from projections.store.writer import Writer
 
 _SCHEMA_LOCK = 7_216_490_235
 """The PostgreSQL advisory lock under which the schema is made; the number means nothing."""
-_AT_A_TIME = 1_000
-"""Events that are folded together within a batch: what was read of the log just before is still in the processor's caches."""
 
 _time_of = attrgetter("time")
 
@@ -110,7 +108,7 @@ class SqlProjectionStore:
         progress = Progress(partition, hot.campaigns, hot.calls)
         known: dict[tuple[str, str], HandledRow] = {}
         handled, newest, remaining = {}, "", iter(records)
-        while events := list(islice(remaining, _AT_A_TIME)):
+        while events := list(islice(remaining, AT_A_TIME)):
             answers = answers_to_users(events)
             self._read_rows(connection, events, hot, progress.dropped)
             known |= read_handled(connection, self._tables, [key for key in named_commands(answers) if key not in known])
@@ -120,6 +118,8 @@ class SqlProjectionStore:
                 if row is not None:
                     handled[row.org_id, row.command_id] = row
             newest = max(newest, max(map(_time_of, events)))
+            # so that the next ones are made in the same memory, which is in the cache
+            events.clear()
         progress.settle()
         self._writing.write_progress(connection, progress)
         self._writing.write_handled(connection, handled.values())

@@ -129,7 +129,7 @@ async def test_how_much_of_a_batch_is_folded_at_a_time_does_not_show(
 ) -> None:
     log = records(spread(busy_world().log))
     await fill(store, log, {20})
-    monkeypatch.setattr(sql_store, "_AT_A_TIME", 1)
+    monkeypatch.setattr(sql_store, "AT_A_TIME", 1)
     async with open_store(f"sqlite:///{tmp_path}/by-one.sqlite") as by_one:
         await fill(by_one, log, {20})
         assert await dumped(by_one) == await dumped(store)
@@ -146,7 +146,7 @@ async def test_a_late_event_of_a_call_that_was_dropped_in_the_same_batch_stops_i
     plan = {"dialPlan": [{"phoneNumberId": "p-2", "customers": [{"number": "+14155550099"}]}]}
     world.do(commands.UpdateCampaign.model_validate(plan), campaign_id)
     late = LogEvent(id="e", type="CallQueued.v1", orgid="o", time="t", subject=campaign_id, callid=dropped, data=CallData(attempt=1))
-    monkeypatch.setattr(sql_store, "_AT_A_TIME", 1)
+    monkeypatch.setattr(sql_store, "AT_A_TIME", 1)
     with pytest.raises(FoldError, match=dropped):
         await store.apply(PARTITION, start, len(world.log) + 1, [*records(world.log[start:]), late])
 
