@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.topics import CAMPAIGN_EVENTS, WEBHOOK_COMMANDS, WEBHOOK_STATE
 from projections.store.engine import DATABASE_FAULTS
-from services.notifier.delivering import Bounds, Deliverer
+from services.notifier.delivering import Deliverer
 from services.notifier.intake import Intake
 from services.notifier.log_reading import LogReader
 from services.notifier.metrics import NotifierMetrics
@@ -33,7 +33,7 @@ from services.runtime.webhook_signing import org_secret
 
 GROUP = "notifier"
 COMMANDS_GROUP = "notifier-commands"
-_LOOKUPS_AT_ONCE = 64
+_LOOKUPS_AT_LEAST = 64
 
 
 def own_store(settings: NotifierSettings) -> AbstractAsyncContextManager[AsyncEngine]:
@@ -43,8 +43,8 @@ def own_store(settings: NotifierSettings) -> AbstractAsyncContextManager[AsyncEn
 
 async def run_notifier(settings: NotifierSettings, clock: Clock, stop: asyncio.Event) -> None:
     """Notify until `stop`, then let go cleanly; raises what ended a part of it."""
-    # the system's resolver blocks a thread for each lookup, and a slow name server must not hold up the others
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_LOOKUPS_AT_ONCE))
+    # the system's resolver blocks a thread for each lookup, and one org's slow name servers must not hold up the others
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max(_LOOKUPS_AT_LEAST, settings.notifier_max_in_flight)))
     health, key = Health(), settings.webhook_key()
     metrics = NotifierMetrics(health.registry)
     async with AsyncExitStack() as stack:
@@ -59,7 +59,7 @@ async def run_notifier(settings: NotifierSettings, clock: Clock, stop: asyncio.E
             outbox=outbox,
             webhooks=HttpWebhooks(http, clock, lambda org_id: org_secret(key, org_id)),
             clock=clock,
-            bounds=Bounds(settings.notifier_max_in_flight, settings.notifier_max_in_flight_per_receiver, settings.webhook_retry_seconds),
+            bounds=settings.bounds(),
             partitions=lambda: reader.partitions(),
             metrics=metrics,
         )

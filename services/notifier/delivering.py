@@ -1,11 +1,12 @@
-"""Owns the sending of what is due: bounded, each receiver in a lane of its own, so that a slow one holds up nobody else."""
+"""Owns the sending of what is due: bounded, each receiver in a lane of its own, orgs in turn, so that a slow one holds up nobody else."""
 
 import asyncio
 import logging
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from services.notifier.in_flight import Bounds, InFlight, Lane, Turns
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.outbox import Delivery, Failed
 from services.notifier.ports import DeliveryOutbox
@@ -17,18 +18,7 @@ from services.runtime.fail_points import fail_point
 _LOOK_SECONDS = 1.0
 """How long at most until it is noticed what another process put into the outbox or revived."""
 
-_MOST_FAILING = 10_000
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How many requests run at once, in all and to one receiver; for how long a message is tried."""
-
-    in_flight: int
-    in_flight_per_receiver: int
-    window_seconds: float
 
 
 @dataclass(slots=True)
@@ -36,7 +26,7 @@ class Deliverer:
     """Sends what is due on the partitions that this process has; a message leaves the outbox only after its receiver took it.
 
     What is in flight when the process ends is sent again under the same id. Holds at most `bounds.in_flight` messages in
-    memory, and looks at 10,000 receivers at a time. Messages may overtake each other, across retries above all: their
+    memory, and looks at 10,000 receivers of a partition at a time. Messages may overtake each other, across retries above all: their
     `webhook-sequence` says the order.
     """
 
@@ -49,15 +39,14 @@ class Deliverer:
     look_seconds: float = _LOOK_SECONDS
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
-    _held: dict[str, str] = field(default_factory=dict)
-    """The receiver of each message that is under way, or whose result is not in the outbox yet."""
-    _busy: Counter[str] = field(default_factory=Counter)
-    """How many of them each receiver has."""
     _fault: BaseException | None = None
-    _failing: dict[str, None] = field(default_factory=dict)
-    """Receivers that did not take the last message, the one that failed last at the end: each gets one message at a time."""
     _taken: list[str] = field(default_factory=list)
     _failed: list[Failed] = field(default_factory=list)
+    _in_flight: InFlight = field(init=False)
+    _turns: Turns = field(default_factory=Turns)
+
+    def __post_init__(self) -> None:
+        self._in_flight = InFlight(self.bounds)
 
     def wake(self) -> None:
         """Something may be due."""
@@ -83,29 +72,44 @@ class Deliverer:
 
     async def _send_due(self) -> float:
         """Start what may be started; how long nothing more will be due, at most a second."""
-        wait_seconds = self.look_seconds
+        wait_seconds, due = self.look_seconds, []
         for partition in sorted(self.partitions()):
             now = self.clock.now().timestamp()
             for receiver, due_at in (await self.outbox.lanes(partition)).items():
                 if due_at > now:
                     wait_seconds = min(wait_seconds, due_at - now)
                 else:
-                    await self._send_to(partition, receiver, now)
+                    due.append(Lane(partition, receiver))
+        waiting = self._turns.queues(due)
+        while waiting:
+            for org_id in list(waiting):
+                if not await self._take_turn(waiting[org_id]):
+                    del waiting[org_id]
         return wait_seconds
 
-    async def _send_to(self, partition: int, receiver: str, now: float) -> None:
-        most = 1 if receiver in self._failing else self.bounds.in_flight_per_receiver
-        free = min(most - self._busy[receiver], self.bounds.in_flight - len(self._held))
-        if free <= 0:
-            return
+    async def _take_turn(self, lanes: deque[Lane]) -> bool:
+        """Send to the first receiver of the org that may get something and has something new; False where there is none."""
+        while lanes:
+            lane = lanes.popleft()
+            if await self._send_to(lane):
+                self._turns.served(lane)
+                return True
+        return False
+
+    async def _send_to(self, lane: Lane) -> bool:
+        room = self._in_flight.room(lane.receiver)
+        if not room:
+            return False
         # those under way are still due in the outbox
-        due = await self.outbox.due(partition, receiver, now, free + self._busy[receiver])
-        for delivery in [delivery for delivery in due if delivery.id not in self._held][:free]:
-            self._start(receiver, delivery)
+        limit, now = room + self._in_flight.busy(lane.receiver), self.clock.now().timestamp()
+        due = await self.outbox.due(lane.partition, lane.receiver, now, limit)
+        fresh = [delivery for delivery in due if delivery.id not in self._in_flight][:room]
+        for delivery in fresh:
+            self._start(lane.receiver, delivery)
+        return bool(fresh)
 
     def _start(self, receiver: str, delivery: Delivery) -> None:
-        self._held[delivery.id] = receiver
-        self._busy[receiver] += 1
+        self._in_flight.hold(delivery.id, receiver)
         task = asyncio.create_task(self._deliver(receiver, delivery))
         self._tasks.add(task)
         self.metrics.in_flight.set(len(self._tasks))
@@ -123,24 +127,17 @@ class Deliverer:
         answer = await self.webhooks.send(delivery)
         fail_point("notifier.after-delivery")
         if answer.error is None:
-            self._failing.pop(receiver, None)
+            self._in_flight.took(receiver)
             self._taken.append(delivery.id)
             self.metrics.attempts.labels("taken").inc()
             return
-        self._fail(receiver)
+        self._in_flight.failed(receiver)
         failure = self._failure(delivery, answer, answer.error)
         self._failed.append(failure)
         self.metrics.attempts.labels("dead" if failure.next_at is None else "failed").inc()
         if failure.next_at is None:
             extra = {"action": "give-up", "message_id": delivery.id, "campaign": delivery.campaign_id, "error": answer.error}
             _log.warning("a webhook is given up", extra=extra)
-
-    def _fail(self, receiver: str) -> None:
-        """Of very many the one that failed longest ago is forgotten: it gets several messages at a time until one fails again."""
-        self._failing.pop(receiver, None)
-        self._failing[receiver] = None
-        if len(self._failing) > _MOST_FAILING:
-            del self._failing[next(iter(self._failing))]
 
     def _failure(self, delivery: Delivery, answer: Answer, error: str) -> Failed:
         now, failures = self.clock.now().timestamp(), delivery.failures + 1
@@ -158,10 +155,7 @@ class Deliverer:
         # only now, so that a stop in between settles them again
         del self._taken[: len(taken)], self._failed[: len(failed)]
         for message_id in (*taken, *(failure.id for failure in failed)):
-            receiver = self._held.pop(message_id)
-            self._busy[receiver] -= 1
-            if not self._busy[receiver]:
-                del self._busy[receiver]
+            self._in_flight.release(message_id)
 
     async def close(self, within_seconds: float) -> None:
         """Wait for the requests under way, `within_seconds` at most, and keep what became of them."""

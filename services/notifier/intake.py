@@ -132,3 +132,8 @@ def receiver_of(org_id: str, url: str) -> str:
         return f"{org_id} {parsed.host}:{parsed.port}"
     except ValueError:
         return f"{org_id} -"
+
+
+def org_of(receiver: str) -> str:
+    """Whose receiver it is; no id of an org holds a space."""
+    return receiver.partition(" ")[0]

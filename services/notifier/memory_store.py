@@ -1,5 +1,6 @@
 """Owns the notifier's store in memory, for simulations and tests: an `EventIntake` and a `DeliveryOutbox` in one."""
 
+from collections import Counter
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from typing import Any
 
 from events.envelope import EventRecord
 from events.instants import iso
-from services.notifier.intake import PlaceLostError, receiver_of
+from services.notifier.intake import PlaceLostError, org_of, receiver_of
 from services.notifier.messages import Known, KnownCall, KnownCampaign, WebhookMessage, message_of
 from services.notifier.outbox import MOST_LANES, Delivery, Failed
 
@@ -83,7 +84,12 @@ class MemoryNotifierStore:
         for waiting in self.outbox.values():
             if waiting.partition == partition and not waiting.dead:
                 found[waiting.receiver] = min(waiting.next_at, found.get(waiting.receiver, waiting.next_at))
-        return dict(sorted(found.items(), key=lambda lane: (lane[1], lane[0]))[:MOST_LANES])
+        places: Counter[str] = Counter()
+        ranked = []
+        for due_at, receiver in sorted((due_at, receiver) for receiver, due_at in found.items()):
+            places[org_of(receiver)] += 1
+            ranked.append((places[org_of(receiver)], due_at, receiver))
+        return {receiver: due_at for _, due_at, receiver in sorted(ranked)[:MOST_LANES]}
 
     async def due(self, partition: int, receiver: str, now: float, limit: int) -> list[Delivery]:
         lane = [w for w in self.outbox.values() if (w.partition, w.receiver, w.dead) == (partition, receiver, False) and w.next_at <= now]

@@ -22,13 +22,19 @@ _LANES = text(
         UNION ALL
         SELECT (SELECT min(receiver) FROM notifier_outbox WHERE partition = :partition AND NOT dead AND receiver > lanes.receiver)
         FROM lanes WHERE lanes.receiver IS NOT NULL
+    ), waiting AS (
+        SELECT receiver, (
+            SELECT min(next_at) FROM notifier_outbox o WHERE o.partition = :partition AND NOT o.dead AND o.receiver = lanes.receiver
+        ) AS due_at, (
+            SELECT org_id FROM notifier_outbox o WHERE o.partition = :partition AND NOT o.dead AND o.receiver = lanes.receiver LIMIT 1
+        ) AS org_id FROM lanes WHERE receiver IS NOT NULL
+    ), ranked AS (
+        SELECT receiver, due_at, row_number() OVER (PARTITION BY org_id ORDER BY due_at, receiver) AS place FROM waiting
     )
-    SELECT receiver, (
-        SELECT min(next_at) FROM notifier_outbox o WHERE o.partition = :partition AND NOT o.dead AND o.receiver = lanes.receiver
-    ) AS due_at FROM lanes WHERE receiver IS NOT NULL ORDER BY due_at, receiver LIMIT :most
+    SELECT receiver, due_at FROM ranked ORDER BY place, due_at, receiver LIMIT :most
     """
 )
-"""One step through the index for each receiver, however many messages wait for it."""
+"""A few steps through the index for each receiver, however many messages wait for it. Each org's first comes before any org's second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Outbox:
         self._database = database
 
     async def lanes(self, partition: int) -> dict[str, float]:
-        """When the first message is due for each receiver that has one waiting; the first so many of them, in that order."""
+        """When the first message is due for each receiver that has one waiting; of very many those due first, of all orgs alike."""
         async with reading(self._database) as connection:
             return {row[0]: row[1] for row in await connection.execute(_LANES, {"partition": partition, "most": MOST_LANES})}
 

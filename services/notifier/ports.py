@@ -28,7 +28,7 @@ class DeliveryOutbox(Protocol):
     """The half that is sent from. Instants are seconds since 1970, UTC."""
 
     async def lanes(self, partition: int) -> dict[str, float]:
-        """When the first message is due for each receiver that has one waiting; of very many the first, in that order."""
+        """When the first message is due for each receiver that has one waiting; of very many those due first, of all orgs alike."""
 
     async def due(self, partition: int, receiver: str, now: float, limit: int) -> list[Delivery]:
         """The receiver's messages that are due, those first that have waited longest, then in the campaign's order."""

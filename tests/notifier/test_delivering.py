@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 
 from infra.kafka.broker import free_port
 from projections.store.engine import open_database
-from services.notifier import delivering as delivering_module
-from services.notifier import outbox
-from services.notifier.delivering import Bounds, Deliverer
+from services.notifier import in_flight, outbox
+from services.notifier.delivering import Deliverer
+from services.notifier.in_flight import Bounds
 from services.notifier.intake import Intake
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.outbox import Outbox
@@ -72,7 +72,7 @@ async def delivering(directory: Path, allowed: str = "127.0.0.1", **bounds: Any)
         http = await exits.enter_async_context(guarded_session(AllowedHosts.parse(allowed)))
         clock, outbox = SystemClock(), Outbox(database)
         webhooks = HttpWebhooks(http, clock, lambda org_id: org_secret(b"master", org_id))
-        limits = Bounds(**{"in_flight": 100, "in_flight_per_receiver": 8, "window_seconds": 3_600} | bounds)
+        limits = Bounds(**{"in_flight": 100, "in_flight_per_org": 100, "in_flight_per_receiver": 8, "window_seconds": 3_600} | bounds)
         deliverer = Deliverer(outbox, webhooks, clock, limits, lambda: [0], NotifierMetrics(CollectorRegistry()))
         running = Running(Intake(database), outbox, deliverer)
         await running.intake.place(0, clock.now(), 1e9)
@@ -233,7 +233,7 @@ async def test_a_receiver_that_fails_is_asked_by_one_at_a_time_until_it_takes_a_
 async def test_receivers_beyond_those_that_are_kept_in_mind_get_every_message_too(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivering_module, "_MOST_FAILING", 2)
+    monkeypatch.setattr(in_flight, "_MOST_FAILING", 2)
     monkeypatch.setattr(outbox, "MOST_LANES", 2)
     async with AsyncExitStack() as exits:
         receivers = [await exits.enter_async_context(receiving()) for _ in range(5)]
@@ -243,7 +243,7 @@ async def test_receivers_beyond_those_that_are_kept_in_mind_get_every_message_to
         await eventually(running.is_empty)
         assert await running.dead_errors() == []
         assert [len(receiver.times()) for receiver in receivers] == [3] * 5
-        assert len(running.deliverer._failing) <= 2
+        assert len(running.deliverer._in_flight._failing) <= 2
 
 
 async def test_no_more_run_at_once_than_the_bound(tmp_path: Path) -> None:

@@ -138,6 +138,18 @@ async def test_of_very_many_receivers_those_are_looked_at_whose_messages_are_due
     assert seen == [f"acme {host}.test:443" for host in "abcdabcd"]
 
 
+async def test_of_very_many_receivers_of_one_org_none_keeps_another_orgs_from_being_looked_at(
+    any_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner in (outbox, memory_store):
+        monkeypatch.setattr(owner, "MOST_LANES", 3)
+    for org, count in {"acme": 5, "acmf": 1, "zeta": 2}.items():
+        for number in range(count):
+            campaign, server = f"{org}-{number}", {"url": f"https://h{number}.test/"}
+            await any_store.take_in(*ready(server=server, campaign=campaign, org=org), event("CampaignStarted", campaign=campaign, org=org))
+    assert set(await any_store.outbox.lanes(0)) == {"acme h0.test:443", "acmf h0.test:443", "zeta h0.test:443"}
+
+
 async def test_what_was_taken_is_gone_and_what_failed_waits(any_store: Store) -> None:
     await any_store.take_in(*ready(), event("CampaignStarted"), event("CallQueued", 0, attempt=1))
     (receiver,) = await any_store.outbox.lanes(0)

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from events.codec import read_event
 from events.topics import CAMPAIGN_EVENTS
-from services.notifier.delivering import Bounds, Deliverer
+from services.notifier.delivering import Deliverer
+from services.notifier.in_flight import Bounds
 from services.notifier.log_reading import LogReader
 from services.notifier.memory_store import MemoryNotifierStore
 from services.notifier.messages import Known, WebhookMessage, message_of
@@ -136,7 +137,7 @@ async def run_notifier(outside: Outside, process: Process, life: Life) -> None:
             outbox=store,
             webhooks=outside.part("webhooks", SimulatedWebhooks)(outside.receivers, life),
             clock=clock,
-            bounds=Bounds(20, 4, _WINDOW_SECONDS),
+            bounds=Bounds(20, 8, 4, _WINDOW_SECONDS),
             partitions=lambda: reader.partitions(),
             metrics=outside.notifier_metrics,
             look_seconds=_LOOK_SECONDS,
