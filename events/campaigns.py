@@ -54,6 +54,15 @@ class BackoffPlan(Wire):
     base_delay_seconds: Annotated[float, Field(ge=0, le=10)]
     excluded_status_codes: list[WholeNumber] | None = None
 
+    def retry_after_seconds(self, failures: int, status: int | None) -> float | None:
+        """How long to wait after the failure number `failures` (from 1), of this status where there was one; `None`: it is not tried again.
+
+        Always the base delay, or twice as long each time.
+        """
+        if failures > self.max_retries or status in (self.excluded_status_codes or ()):
+            return None
+        return self.base_delay_seconds * (2 ** (failures - 1) if self.type == "exponential" else 1)
+
 
 class Server(Wire):
     """The customer's server that gets the webhooks; `timeoutSeconds` defaults to 20."""

@@ -39,13 +39,16 @@ class HttpPredial:
         if server.url is None:
             return PredialFailed("server.url is missing")
         body = orjson.dumps({"message": predial_message(task, int(self._clock.now().timestamp() * 1000))})
-        tries = 0
+        failures = 0
         while True:
             verdict, status = await self._post(server, body, task)
-            if not isinstance(verdict, PredialFailed) or not _may_retry(server.backoff_plan, tries, status):
+            if not isinstance(verdict, PredialFailed):
                 return verdict
-            await self._clock.sleep(retry_delay_seconds(server.backoff_plan, tries) if server.backoff_plan else 0)
-            tries += 1
+            failures += 1
+            wait_seconds = _retry_after_seconds(server.backoff_plan, failures, status)
+            if wait_seconds is None:
+                return verdict
+            await self._clock.sleep(wait_seconds)
 
     async def _post(self, server: Server, body: bytes, task: DialTask) -> tuple[Verdict, int | None]:
         timeout = aiohttp.ClientTimeout(total=server.timeout_seconds or DEFAULT_TIMEOUT_SECONDS)
@@ -102,12 +105,8 @@ def verdict_of(content: bytes) -> Verdict:
     return PredialFailed("the answer holds no boolean `eligible`")
 
 
-def _may_retry(plan: BackoffPlan | None, tries: int, status: int | None) -> bool:
-    if plan is None or tries >= plan.max_retries:
-        return False
-    return status is None or not (200 <= status < 300 or status in (plan.excluded_status_codes or ()))
-
-
-def retry_delay_seconds(plan: BackoffPlan, tries: int) -> float:
-    """Before the retry after `tries` retries: always the base delay, or twice as long each time."""
-    return plan.base_delay_seconds * (2**tries if plan.type == "exponential" else 1)
+def _retry_after_seconds(plan: BackoffPlan | None, failures: int, status: int | None) -> float | None:
+    # an answer that came, though it can not be read, would come again
+    if plan is None or (status is not None and 200 <= status < 300):
+        return None
+    return plan.retry_after_seconds(failures, status)

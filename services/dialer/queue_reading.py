@@ -22,6 +22,8 @@ _COMMIT_EVERY_SECONDS = 1.0
 _REVOKE_SECONDS = 2.0
 _POLL_MS = 200
 _FULL_PAUSE_SECONDS = 0.02
+_FIRST_RETRY_SECONDS = 1.0
+_LONGEST_RETRY_SECONDS = 60.0
 _LEAST_RECORDS = 50
 _MOST_RECORDS = 1_000
 _MOST_WAITING = 20_000
@@ -34,7 +36,8 @@ _log = logging.getLogger(__name__)
 class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Takes calls up as long as fewer than `max_taken` are looked after, in any order, and commits the lowest that is not done.
 
-    Those that only wait for a provider do not count, so that they hold up no call of another, up to 20,000 of them.
+    Those that only wait, for a provider or for their next try after a fault, do not count, so that they hold up no call of
+    another, up to 20,000 of them. A partition that has gone 100,000 queued calls past one that is not done waits by itself.
 
     What was taken up on a partition that is given back is dropped before its claim; the next owner reads it again.
     """
@@ -46,11 +49,13 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     max_taken: int
     assigned: bool = False
     failed: int = 0
-    """How many calls could not be taken up because of a fault of ours; their records stay undone until a restart."""
+    """How many calls could not be taken up so far because of a fault of ours; each is tried again after a pause."""
     _trackers: dict[TopicPartition, OffsetTracker] = field(default_factory=dict)
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _tasks: dict[asyncio.Task[None], TopicPartition] = field(default_factory=dict)
     _commit_due: float = 0.0
+    _pausing: int = 0
+    """How many of the failed wait for their next try."""
 
     async def run(self) -> None:
         """Until cancelled; raises what Kafka says of a place that is lost."""
@@ -58,10 +63,7 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             if self.clock.monotonic() >= self._commit_due:
                 await self._commit(self.consumer.assignment())
             free = self._free()
-            if free:
-                self.consumer.resume(*self.consumer.paused())
-            else:
-                self.consumer.pause(*self.consumer.assignment())
+            self._hold_back(self._too_wide() if free else self.consumer.assignment())
             most = max(_LEAST_RECORDS, min(free, _MOST_RECORDS))
             # asked even when full: the group drops a member that stops asking
             batches = await self.consumer.getmany(timeout_ms=_POLL_MS if free else 0, max_records=most)
@@ -71,10 +73,16 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             if not free:
                 await self.clock.sleep(_FULL_PAUSE_SECONDS)
 
+    def _too_wide(self) -> set[TopicPartition]:
+        return {tp for tp in self.consumer.assignment() if tp in self._trackers and self._trackers[tp].span > _WIDEST_SPAN}
+
+    def _hold_back(self, tps: Iterable[TopicPartition]) -> None:
+        held_back = set(tps)
+        self.consumer.resume(*(tp for tp in self.consumer.paused() if tp not in held_back))
+        self.consumer.pause(*held_back)
+
     def _free(self) -> int:
-        if any(tracker.span > _WIDEST_SPAN for tracker in self._trackers.values()):
-            return 0
-        waiting = self.dispatcher.waiting
+        waiting = self.dispatcher.waiting + self._pausing
         if waiting >= _MOST_WAITING:
             return 0
         return max(0, self.max_taken - (len(self._tasks) - waiting) - self.dispatcher.held)
@@ -91,21 +99,40 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self.on_outcome_unknown(event)
 
     def _take_up(self, tp: TopicPartition, offset: int, tracker: OffsetTracker, event: EventRecord) -> None:
-        work = self.dispatcher.take_up(tp.partition, offset, event["callid"], event["data"]["attempt"])
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(self._until_taken_up(tp.partition, offset, event))
         self._tasks[task] = tp
 
         def ended(task: "asyncio.Task[None]") -> None:
             del self._tasks[task]
-            if task.cancelled():
-                return
-            if (error := task.exception()) is None:
+            if not task.cancelled() and task.exception() is None:
                 tracker.done(offset)
-            else:
-                self.failed += 1
-                _log.error("a call could not be taken up", exc_info=error, extra={"action": "take-up", "call": event["callid"]})
 
         task.add_done_callback(ended)
+
+    async def _until_taken_up(self, partition: int, offset: int, event: EventRecord) -> None:
+        """Twice as long a pause after each fault, up to a minute."""
+        call_id, attempt = event["callid"], event["data"]["attempt"]
+        faults = 0
+        try:
+            while True:
+                try:
+                    return await self.dispatcher.take_up(partition, offset, call_id, attempt)
+                except Exception as error:
+                    # its trace once is enough
+                    trace = None if faults else error
+                    _log.error("a call could not be taken up", exc_info=trace, extra={"action": "take-up", "call": call_id, "error": type(error).__name__})
+                self.failed += faults == 0
+                faults += 1
+                await self._pause(min(_FIRST_RETRY_SECONDS * 2 ** min(faults - 1, 10), _LONGEST_RETRY_SECONDS))
+        finally:
+            self.failed -= faults > 0
+
+    async def _pause(self, seconds: float) -> None:
+        self._pausing += 1
+        try:
+            await self.clock.sleep(seconds)
+        finally:
+            self._pausing -= 1
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         given_back = set(revoked)

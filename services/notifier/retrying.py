@@ -17,9 +17,7 @@ def retry_after_seconds(
     either way so that what failed together does not come back together, until the message would be older than the window.
     """
     if plan is not None:
-        if failures > plan.max_retries or status in (plan.excluded_status_codes or ()):
-            return None
-        return plan.base_delay_seconds * (2 ** (failures - 1) if plan.type == "exponential" else 1)
+        return plan.retry_after_seconds(failures, status)
     plain = min(_FIRST_SECONDS * 2 ** min(failures - 1, 20), _LONGEST_SECONDS)
     wait_seconds = plain * (0.8 + 0.4 * _spread(message_id, failures))
     return wait_seconds if age_seconds + wait_seconds <= window_seconds else None

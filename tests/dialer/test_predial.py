@@ -10,9 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from events.campaigns import BackoffPlan
 from infra.kafka.broker import free_port
-from services.dialer.http_predial import HttpPredial, retry_delay_seconds
+from services.dialer.http_predial import HttpPredial
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
 from services.runtime.clock import SystemClock
 from services.runtime.url_guard import AllowedHosts, guarded_session
@@ -160,10 +159,3 @@ async def test_a_server_in_our_own_network_is_not_asked(customer: CustomerServer
         verdict = await HttpPredial(http, SystemClock(), secret_of).ask(task(predial_plan={}, server={"url": customer.url}))
     assert verdict == PredialFailed("leads to an address that is not public")
     assert customer.asked == []
-
-
-def test_delays_are_fixed_or_double() -> None:
-    fixed = BackoffPlan(type="fixed", max_retries=3, base_delay_seconds=2)
-    exponential = BackoffPlan(type="exponential", max_retries=3, base_delay_seconds=2)
-    assert [retry_delay_seconds(fixed, tries) for tries in range(3)] == [2, 2, 2]
-    assert [retry_delay_seconds(exponential, tries) for tries in range(3)] == [2, 4, 8]
