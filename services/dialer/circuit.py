@@ -53,6 +53,10 @@ class Circuit:
         self._open_until = None
         self._trial_until = 0.0
 
+    def told_nothing(self) -> None:
+        """The provider refused a call, or it refused us: where the call was to try, the next may try at once."""
+        self._trial_until = 0.0
+
     def not_reached(self, now: float, at_least_seconds: float = 0.0) -> None:
         """The provider was not reached, or takes no calls: pause, twice as long each time.
 

@@ -65,14 +65,14 @@ class Dispatcher:
             self.metrics.passed.inc()
             return
         line = self.lines.for_task(task)
-        await line.admission()
+        await line.admission(task.org_id)
         if asks_predial(task):
             outcome = predial_outcome(self.new_id(), task, attempt, await self.predial.ask(task))
             if outcome is not None:
                 await self.commands.append(outcome)
                 return
             if line.is_open():
-                await line.admission()
+                await line.admission(task.org_id)
         await self._claim(task, attempt, line.provider.name)
 
     async def _claim(self, task: DialTask, attempt: int, provider: str) -> None:
@@ -127,8 +127,7 @@ class Dispatcher:
             answer = Unknown("the provider's adapter failed")
         finally:
             self._posts.discard(post)
-        line.learn(answer)
-        return answer
+        return line.hear(call.task.call_id, answer)
 
     async def run(self) -> None:
         """Give back the claims that nobody granted in time; until cancelled."""

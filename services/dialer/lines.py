@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from projections.dial_task.task import DialTask
 from services.dialer.circuit import Circuit
+from services.dialer.doubts import Doubts
 from services.dialer.pacing import Pacing
-from services.dialer.provider import Answer, CallProvider, NotPlaced, Unknown
+from services.dialer.provider import Answer, CallProvider, NotPlaced, Refused, Unknown
 from services.runtime.clock import Clock
 
 
@@ -25,21 +27,24 @@ class Line:
     slots: asyncio.Semaphore
     waiting: int = 0
     """How many calls wait for their admission."""
+    doubts: Doubts = field(default_factory=Doubts)
     _next: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _next_of_org: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
-    async def admission(self) -> None:
-        """Return when a call may be claimed."""
+    async def admission(self, org_id: str) -> None:
+        """Return when a call of the org may be claimed. Where one after the other tries, the orgs take turns."""
         self.waiting += 1
         try:
-            await self._admitted()
+            await self._admitted(org_id)
         finally:
             self.waiting -= 1
 
-    async def _admitted(self) -> None:
+    async def _admitted(self, org_id: str) -> None:
         while True:
             if not self.circuit.is_closed:
-                # one looks for all: thousands may wait
-                async with self._next:
+                next_of_org = self._next_of_org.setdefault(org_id, asyncio.Lock())
+                # one looks for all, since thousands may wait, and one of each org waits to be that one
+                async with next_of_org, self._next:
                     while (wait_seconds := self.circuit.admit(self.clock.monotonic())) > 0:
                         await self.clock.sleep(wait_seconds)
             tries = not self.circuit.is_closed
@@ -49,6 +54,12 @@ class Line:
 
     def is_open(self) -> bool:
         return self.circuit.is_open(self.clock.monotonic())
+
+    def hear(self, call_id: str, answer: Answer) -> Answer:
+        """What the answer means for the call that it was given to; the line learns from it."""
+        meant = self.doubts.weigh(call_id, answer)
+        self.learn(meant)
+        return meant
 
     def learn(self, answer: Answer) -> None:
         """What an answer says of the provider, whatever it says of the call."""
@@ -61,6 +72,8 @@ class Line:
                 self.circuit.not_reached(now, retry_after_seconds or 0.0)
             case Unknown():
                 self.circuit.left_unknown(now)
+            case Refused(knows_us=False):
+                self.circuit.told_nothing()
             case _:
                 self.circuit.answered()
                 self.claiming.taken()

@@ -8,7 +8,8 @@ import aiohttp
 from services.dialer.provider import Answer, NotPlaced, Unknown
 
 _LARGEST_ANSWER_BYTES = 256 * 1024
-_ABOUT_US = frozenset({401, 403, 404, 405})
+_ABOUT_US = frozenset({401, 405})
+_DOUBTFUL = frozenset({403, 404})
 
 
 async def post_once(
@@ -40,6 +41,8 @@ def said_by_status(status: int) -> Answer | None:
 
     A 5xx may come from a proxy behind which the call was placed, whatever headers stand beside it: so it stays unknown.
     """
+    if status in _DOUBTFUL:
+        return NotPlaced(f"the provider answered {status}", doubtful=True)
     if status in _ABOUT_US or 300 <= status < 400:
         return NotPlaced(f"the provider answered {status}")
     if 400 <= status < 500 and status != 408:

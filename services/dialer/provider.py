@@ -24,22 +24,28 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The provider will not place this call, and asking again would not help."""
+    """The provider will not place this call, and asking again would not help.
+
+    `knows_us` is false where it may be us whom it refuses, and only this call has asked often enough.
+    """
 
     ended_reason: str
     error: str
+    knows_us: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class NotPlaced:
     """The provider surely does not have the call: it was not reached, or said that it can take none now.
 
-    `too_many` where it said that it is given too many; `retry_after_seconds` where it said when to come back.
+    `too_many` where it said that it is given too many; `retry_after_seconds` where it said when to come back; `doubtful` where
+    either our key or URL is wrong or an id of this call's.
     """
 
     error: str
     too_many: bool = False
     retry_after_seconds: float | None = None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,9 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 try:
                     return await self.dispatcher.take_up(partition, offset, call_id, attempt)
                 except Exception as error:
+                    extra = {"action": "take-up", "call": call_id, "error": type(error).__name__}
                     # its trace once is enough
-                    trace = None if faults else error
-                    _log.error("a call could not be taken up", exc_info=trace, extra={"action": "take-up", "call": call_id, "error": type(error).__name__})
+                    _log.error("a call could not be taken up", exc_info=None if faults else error, extra=extra)
                 self.failed += faults == 0
                 faults += 1
                 await self._pause(min(_FIRST_RETRY_SECONDS * 2 ** min(faults - 1, 10), _LONGEST_RETRY_SECONDS))

@@ -36,7 +36,7 @@ _REASONS = {
     21213: NO_CALLER,
 }
 """What Twilio's error codes say of the call (https://www.twilio.com/docs/api/errors)."""
-_ABOUT_US = frozenset({20003, 20005, 20008, 21205, 21218, 21609, 21626})
+_ABOUT_US = frozenset({20003, 20005, 20008, 20404, 21205, 21218, 21609, 21626})
 """The account, its `url` or our callback URL is wrong, which no other number would make right: the call waits until it is."""
 _SID = re.compile(r"CA[0-9a-f]{32}")
 _EVENTS = ("initiated", "ringing", "answered", "completed")

@@ -123,7 +123,7 @@ async def test_those_who_wait_are_counted_go_on_one_after_the_other_and_only_one
     clock, provider = ManualClock(), ProviderByHand()
     line = new_line(provider, clock, no_jitter, 10)
     line.learn(NotPlaced("connection refused"))
-    waiting = [asyncio.create_task(line.admission()) for _ in range(5)]
+    waiting = [asyncio.create_task(line.admission("acme")) for _ in range(5)]
     await settle()
     assert line.waiting == 5
     waiting.pop().cancel()
@@ -136,6 +136,21 @@ async def test_those_who_wait_are_counted_go_on_one_after_the_other_and_only_one
     await settle()
     assert all(admitted.done() for admitted in waiting)
     assert line.waiting == 0
+
+
+async def test_while_one_after_the_other_tries_the_orgs_take_turns() -> None:
+    clock = ManualClock()
+    line = new_line(ProviderByHand(), clock, no_jitter, 10)
+    line.learn(NotPlaced("connection refused"))
+    waiting = {name: asyncio.create_task(line.admission(name[:1])) for name in ("a1", "a2", "a3", "b1")}
+    order: list[str] = []
+    for _ in range(4):
+        await settle()
+        clock.move(seconds=20)
+        await settle()
+        order += [name for name, admitted in waiting.items() if admitted.done() and name not in order]
+        line.learn(NotPlaced("connection refused"))
+    assert order == ["a1", "b1", "a2", "a3"]
 
 
 async def test_one_providers_trouble_holds_up_no_call_of_another() -> None:

@@ -67,6 +67,7 @@ async def test_nobody_listening_is_surely_not_placed(connected: Connected) -> No
         (401, NotPlaced),
         (403, NotPlaced),
         (404, NotPlaced),
+        (405, NotPlaced),
         (429, NotPlaced),
         (302, NotPlaced),
         (408, Unknown),
@@ -82,6 +83,12 @@ async def test_each_status_means_what_it_surely_says(connected: Connected, statu
     connected.fake.headers = {"Location": "/elsewhere", "Retry-After": "1"}
     assert isinstance(await connected.adapter.place(CALL), answer)
     assert len(connected.fake.posts) == 1
+
+
+@pytest.mark.parametrize(("status", "doubtful"), [(401, False), (405, False), (302, False), (403, True), (404, True)])
+async def test_only_a_403_or_404_may_be_about_the_call_as_well_as_about_us(connected: Connected, status: int, doubtful: bool) -> None:
+    connected.fake.answer = (status, {})
+    assert await connected.adapter.place(CALL) == NotPlaced(f"the provider answered {status}", doubtful=doubtful)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ async def test_an_error_about_the_call_refuses_it_for_its_reason(
     assert await place(CALL) == Refused(ended_reason, f"the provider answered {status}, error {code}")
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, 20003), (403, 20005), (400, 21205), (400, 21609)])
+@pytest.mark.parametrize(("status", "code"), [(401, 20003), (403, 20005), (404, 20404), (400, 21205), (400, 21609)])
 async def test_an_error_about_the_account_or_the_configuration_leaves_the_call_for_later(
     fake: FakeProvider, place: Any, status: int, code: int
 ) -> None:

@@ -68,6 +68,7 @@ class Exchange:
             Refused("call.start.error-provider-refused", "no"),
             NotPlaced("the provider answered 429", too_many=True, retry_after_seconds=1.0),
             NotPlaced("the provider was not reached"),
+            NotPlaced("the provider answered 404", doubtful=True),
             Unknown("the provider answered 502"),
         )
         return self.random.choice(failures)
