@@ -17,6 +17,7 @@ from services.dialer.dispatcher import Dispatcher
 from services.dialer.http_predial import HttpPredial
 from services.dialer.line_building import build_lines, callback_urls
 from services.dialer.metrics import DialerMetrics
+from services.dialer.predial_turns import PredialTurns
 from services.dialer.queue_reading import QueueReader
 from services.dialer.reconciliation import AT_ONCE, Reconciliation
 from services.dialer.settings import DialerSettings
@@ -29,7 +30,7 @@ from services.runtime.url_guard import AllowedHosts, guarded_session
 from services.runtime.webhook_signing import org_secret
 
 GROUP = "dialer"
-_PREDIAL_CONNECTIONS = 1_000
+_PREDIAL_QUESTIONS = 1_000
 
 
 async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event) -> None:
@@ -63,9 +64,10 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
             commands=commands,
             tasks=tasks,
             predial=HttpPredial(
-                await stack.enter_async_context(guarded_session(customers, _PREDIAL_CONNECTIONS)),
+                await stack.enter_async_context(guarded_session(customers, _PREDIAL_QUESTIONS)),
                 clock,
                 lambda org_id: org_secret(webhook_key, org_id),
+                PredialTurns(_PREDIAL_QUESTIONS),
             ),
             lines=lines,
             callback_url_of=callback_urls(settings),

@@ -15,7 +15,7 @@ from services.dialer.decisions import asks_predial, claim_command, dial_outcome,
 from services.dialer.dial_tasks import DialTasks
 from services.dialer.lines import Line, Lines
 from services.dialer.metrics import DialerMetrics
-from services.dialer.predial import Predial
+from services.dialer.predial import Predial, Verdict
 from services.dialer.provider import Answer, NotPlaced, PlaceCall, Unknown
 from services.runtime.clock import Clock
 from services.runtime.fail_points import fail_point
@@ -45,6 +45,7 @@ class Dispatcher:
     metrics: DialerMetrics
     claims: ClaimBook = field(default_factory=ClaimBook)
     closing: bool = False
+    _asking: int = 0
     _finishing: set[asyncio.Task[None]] = field(default_factory=set)
     _posts: set[asyncio.Task[Answer]] = field(default_factory=set)
 
@@ -55,8 +56,8 @@ class Dispatcher:
 
     @property
     def waiting(self) -> int:
-        """How many of those whose `take_up` is under way only wait for their provider."""
-        return sum(line.waiting for line in self.lines)
+        """How many of those whose `take_up` is under way only wait, for their provider or for a customer's server."""
+        return sum(line.waiting for line in self.lines) + self._asking
 
     async def take_up(self, partition: int, offset: int, call_id: str, attempt: int) -> None:
         """Of a `CallQueued`: returns once a claim, or what makes one needless, is durable; from then on its record is done."""
@@ -67,13 +68,20 @@ class Dispatcher:
         line = self.lines.for_task(task)
         await line.admission(task.org_id)
         if asks_predial(task):
-            outcome = predial_outcome(self.new_id(), task, attempt, await self.predial.ask(task))
+            outcome = predial_outcome(self.new_id(), task, attempt, await self._ask(task))
             if outcome is not None:
                 await self.commands.append(outcome)
                 return
             if line.is_open():
                 await line.admission(task.org_id)
         await self._claim(task, attempt, line.provider.name)
+
+    async def _ask(self, task: DialTask) -> Verdict:
+        self._asking += 1
+        try:
+            return await self.predial.ask(task)
+        finally:
+            self._asking -= 1
 
     async def _claim(self, task: DialTask, attempt: int, provider: str) -> None:
         # the monotonic clock first: so the claim is too old here before it is there

@@ -6,12 +6,14 @@ from typing import Any
 import aiohttp
 import orjson
 from pydantic import ValidationError
+from yarl import URL
 
 from events.campaigns import BackoffPlan, Server
 from events.contacts import dialed_number
 from events.instants import iso
 from projections.dial_task.task import DialTask
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
+from services.dialer.predial_turns import PredialTurns
 from services.runtime.clock import Clock
 from services.runtime.url_guard import AddressRefusedError
 from services.runtime.webhook_signing import signature_headers
@@ -23,13 +25,16 @@ _LARGEST_ANSWER_BYTES = 64 * 1024
 class HttpPredial:
     """`Predial` by a POST to the campaign's `server.url`, tried again by its `backoffPlan` alone.
 
-    Signed as every webhook is, with the secret that `secret_of` gives for the org; a question that is asked again keeps its id.
+    A question waits for its turn, which is no failure; then the time for its answer begins. It is signed as every webhook is, with
+    the secret that `secret_of` gives for the org, and keeps its id when it is asked again.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, clock: Clock, secret_of: Callable[[str], str]) -> None:
+    def __init__(self, http: aiohttp.ClientSession, clock: Clock, secret_of: Callable[[str], str], turns: PredialTurns) -> None:
+        """`http` must have a connection for each question that may be out."""
         self._http = http
         self._clock = clock
         self._secret_of = secret_of
+        self._turns = turns
 
     async def ask(self, task: DialTask) -> Verdict:
         try:
@@ -41,7 +46,8 @@ class HttpPredial:
         body = orjson.dumps({"message": predial_message(task, int(self._clock.now().timestamp() * 1000))})
         failures = 0
         while True:
-            verdict, status = await self._post(server, body, task)
+            async with self._turns.turn(task.org_id, _server_name(server.url)):
+                verdict, status = await self._post(server, body, task)
             if not isinstance(verdict, PredialFailed):
                 return verdict
             failures += 1
@@ -67,6 +73,14 @@ class HttpPredial:
             return PredialFailed(str(error)), None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return PredialFailed(f"could not be asked: {type(error).__name__}"), None
+
+
+def _server_name(url: str) -> str:
+    try:
+        parsed = URL(url)
+        return f"{parsed.host}:{parsed.port}"
+    except ValueError:
+        return "-"
 
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:

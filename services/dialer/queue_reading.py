@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Takes calls up as long as fewer than `max_taken` are looked after, in any order, and commits the lowest that is not done.
 
-    Those that only wait, for a provider or for their next try after a fault, do not count, so that they hold up no call of
+    Those that only wait, for a provider, a customer's server or their next try after a fault, do not count, so that they hold up no call of
     another, up to 20,000 of them. A partition that has gone 100,000 queued calls past one that is not done waits by itself.
 
     What was taken up on a partition that is given back is dropped before its claim; the next owner reads it again.

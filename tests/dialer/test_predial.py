@@ -13,10 +13,12 @@ from aiohttp.test_utils import TestServer
 from infra.kafka.broker import free_port
 from services.dialer.http_predial import HttpPredial
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
+from services.dialer.predial_turns import PredialTurns
 from services.runtime.clock import SystemClock
 from services.runtime.url_guard import AllowedHosts, guarded_session
 from services.runtime.webhook_signing import org_secret, signature_headers
 from tests.dialer.given import CAMPAIGN, call_id, task
+from tests.support.eventually import eventually
 
 Answer = tuple[int, bytes]
 YES, NO = b'{"eligible":true}', b'{"eligible":false}'
@@ -59,7 +61,9 @@ async def ask() -> AsyncIterator[Callable[..., Any]]:
         http = await exits.enter_async_context(aiohttp.ClientSession())
 
         async def ask(url: str, **server: Any) -> Verdict:
-            return await HttpPredial(http, SystemClock(), secret_of).ask(task(predial_plan={}, server={"url": url, **server}))
+            return await HttpPredial(http, SystemClock(), secret_of, PredialTurns(100)).ask(
+                task(predial_plan={}, server={"url": url, **server})
+            )
 
         yield ask
 
@@ -154,8 +158,35 @@ async def test_a_server_that_can_not_be_asked_so_is_a_failure_and_no_fault(
     assert isinstance(await ask(customer.url, **server), PredialFailed)
 
 
+async def test_servers_that_hang_hold_up_nobody_else_and_who_waits_for_a_turn_has_not_failed(customer: CustomerServer) -> None:
+    hanging = CustomerServer()
+    hanging.answers = [60.0]
+    app = web.Application()
+    app.router.add_post("/predial", hanging.answer)
+    async with AsyncExitStack() as exits:
+        url = str((await exits.enter_async_context(TestServer(app))).make_url("/predial"))
+        http = await exits.enter_async_context(guarded_session(AllowedHosts(["127.0.0.1"]), 30))
+        predial = HttpPredial(http, SystemClock(), secret_of, PredialTurns(30))
+
+        async def ask(number: int, org_id: str, url: str) -> Verdict:
+            server = {"url": url, "timeoutSeconds": 1 if org_id == "well" else 300, "backoffPlan": plan(10)}
+            return await predial.ask(task(number, org_id=org_id, predial_plan={}, server=server))
+
+        asking = [asyncio.create_task(ask(number, f"silent-{number % 10}", url)) for number in range(100)]
+        await eventually(lambda: asyncio.sleep(0, len(hanging.asked)), lambda asked: asked >= 20)
+        customer.answers = [0.4]
+        verdicts = await asyncio.gather(*(ask(number, "well", customer.url) for number in range(10)))
+        for silent in asking:
+            silent.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+    assert verdicts == [Eligible()] * 10
+    assert {asked["message"]["contact"]["orgId"] for asked in hanging.asked} == {f"silent-{number}" for number in range(10)}
+
+
 async def test_a_server_in_our_own_network_is_not_asked(customer: CustomerServer) -> None:
     async with guarded_session(AllowedHosts()) as http:
-        verdict = await HttpPredial(http, SystemClock(), secret_of).ask(task(predial_plan={}, server={"url": customer.url}))
+        verdict = await HttpPredial(http, SystemClock(), secret_of, PredialTurns(100)).ask(
+            task(predial_plan={}, server={"url": customer.url})
+        )
     assert verdict == PredialFailed("leads to an address that is not public")
     assert customer.asked == []

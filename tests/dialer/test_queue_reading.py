@@ -1,5 +1,6 @@
 """How queued calls are handed out and their place kept, whatever becomes of one of them."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from events.envelope import Event
 from events.facts import CallQueued
 from projections.dial_task.task import DialTask
 from services.dialer import queue_reading
+from services.dialer.predial import Eligible, Verdict
 from services.dialer.queue_reading import QueueReader
 from tests.dialer.given import CAMPAIGN, NOW, ORG, Given, TasksInMemory, begun, call_id, settle, task
 
@@ -123,6 +125,30 @@ async def test_calls_that_wait_for_their_next_try_take_no_others_room() -> None:
         reading.consumer.queue(3)
         await reading.passes(1)
     assert reading.claimed() == [call_id(3)]
+
+
+async def test_calls_whose_customers_server_is_silent_take_no_others_room() -> None:
+    reading = Reading(max_taken=2)
+    answered, asked = asyncio.Event(), []
+
+    class SilentPredial:
+        async def ask(self, task: DialTask) -> Verdict:
+            asked.append(task.call_id)
+            await answered.wait()
+            return Eligible()
+
+    reading.given.dispatcher.predial = SilentPredial()
+    for number in range(3):
+        reading.tasks.by_id[call_id(number)] = task(number, predial_plan={}, server={"url": "http://customer/"})
+    reading.consumer.queue(0, 1, 2)
+    with begun(reading.reader.run()):
+        await reading.passes(1)
+        reading.consumer.queue(3)
+        await reading.passes(1)
+        assert (len(asked), reading.claimed()) == (3, [call_id(3)])
+        answered.set()
+        await reading.passes(1)
+    assert len(reading.claimed()) == 4
 
 
 async def test_a_call_that_waits_is_dropped_with_its_partition() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.dialer.http_predial import HttpPredial
 from services.dialer.predial import PredialFailed
+from services.dialer.predial_turns import PredialTurns
 from services.notifier.outbox import Delivery
 from services.notifier.sending import HttpWebhooks
 from services.runtime.url_guard import AllowedHosts, GuardedConnector, is_public
@@ -137,7 +138,7 @@ async def test_whatever_server_a_campaign_names_its_webhooks_and_questions_just_
     delivery = Delivery("m-1", "acme", "c-1", 1, "campaign.ended", b"{}", server, 0, 0.0)
     async with _watched([["10.0.0.1"]]) as (http, asked):
         answer = await HttpWebhooks(http, clock, lambda _: secret).send(delivery)
-        verdict = await HttpPredial(http, clock, lambda _: secret).ask(task(server=server))
+        verdict = await HttpPredial(http, clock, lambda _: secret, PredialTurns(10)).ask(task(server=server))
     assert answer.error is not None
     assert isinstance(verdict, PredialFailed)
     assert [address for address in asked if not is_public(address)] == []
