@@ -19,7 +19,7 @@ class DialerSettings(ProviderSettings):
     dialer_max_in_flight: Count = 500
     """How many requests to each provider run at once."""
     dialer_max_taken: Count = 2_000
-    """How many calls are looked after at once, from `CallQueued` to the durable outcome, without those that only wait; beyond, the log waits."""
+    """How many calls are looked after at once, from `CallQueued` to the outcome, save those that only wait; beyond it the log waits."""
     dialer_stop_seconds: Seconds = 5
     """How long a stop waits for requests under way before their outcome counts as unknown."""
     provider_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
