@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from events.topics import CAMPAIGN_EVENTS, WEBHOOK_COMMANDS, WEBHOOK_STATE
 from projections.store.engine import DATABASE_FAULTS
 from services.notifier.delivering import Deliverer
+from services.notifier.expiring import Expiry
 from services.notifier.intake import Intake
 from services.notifier.log_reading import LogReader
 from services.notifier.metrics import NotifierMetrics
@@ -34,6 +35,7 @@ from services.runtime.webhook_signing import org_secret
 GROUP = "notifier"
 COMMANDS_GROUP = "notifier-commands"
 _LOOKUPS_AT_LEAST = 64
+_DAY_SECONDS = 86_400
 
 
 def own_store(settings: NotifierSettings) -> AbstractAsyncContextManager[AsyncEngine]:
@@ -72,11 +74,13 @@ async def run_notifier(settings: NotifierSettings, clock: Clock, stop: asyncio.E
             teller.wake(partition)
 
         commands = CommandReader(command_consumer, Replays(database), clock, on_replayed, metrics)
+        expiry = Expiry(outbox, lambda: reader.partitions(), clock, settings.webhook_dead_days * _DAY_SECONDS)
         _add_checks(health, reader, outbox)
         consumer.subscribe([settings.topic_name(CAMPAIGN_EVENTS)], listener=reader)
         command_consumer.subscribe([settings.topic_name(WEBHOOK_COMMANDS)])
         await asyncio.gather(consumer.start(), command_consumer.start())
-        await until_stopped_or_failed(stop, reader.run(), deliverer.run(), commands.run(), teller.watch(), teller.publisher.run())
+        parts = (reader.run(), deliverer.run(), commands.run(), expiry.run(), teller.watch(), teller.publisher.run())
+        await until_stopped_or_failed(stop, *parts)
 
 
 def _member_of(settings: NotifierSettings, group: str) -> AIOKafkaConsumer:

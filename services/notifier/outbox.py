@@ -13,7 +13,7 @@ from services.notifier.own_store import campaigns, changes, outbox
 
 MOST_LANES = 10_000
 """Receivers that are looked at at once. Each message that is sent, or fails, lets others come up to them."""
-_REVIVED_AT_ONCE = 1_000
+_CHANGED_AT_ONCE = 1_000
 
 _LANES = text(
     """
@@ -123,10 +123,22 @@ class Outbox:
         async with writing(self._database) as connection:
             return await revive(connection, now, ids, org_id)
 
+    async def expire(self, partition: int, dead_until: float) -> int:
+        """Forget what was given up until then and let that be told: the oldest, at most 1,000 in a transaction; how many."""
+        old = (outbox.c.partition == partition, outbox.c.dead.is_(True), outbox.c.next_at <= dead_until)
+        oldest = select(outbox.c.id).where(*old).order_by(outbox.c.next_at, outbox.c.id).limit(_CHANGED_AT_ONCE)
+        # asked of each row once more, since another process may revive it meanwhile
+        gone = delete(outbox).where(outbox.c.id.in_(oldest), *old).returning(outbox.c.partition, outbox.c.id)
+        async with writing(self._database) as connection:
+            expired = [{"partition": partition, "key": id} for partition, id in await connection.execute(gone)]
+            if expired:
+                await connection.execute(insert(changes), expired)
+            return len(expired)
+
 
 async def revive(connection: AsyncConnection, now: float, ids: Sequence[str] | None, org_id: str | None) -> int:
     """`Outbox.replay` within the transaction of the connection; of any number, in bounded memory."""
-    asked = select(outbox.c.id).where(outbox.c.dead.is_(True)).limit(_REVIVED_AT_ONCE)
+    asked = select(outbox.c.id).where(outbox.c.dead.is_(True)).limit(_CHANGED_AT_ONCE)
     if ids is not None:
         asked = asked.where(outbox.c.id.in_(ids))
     if org_id is not None:

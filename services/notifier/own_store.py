@@ -4,7 +4,7 @@ Losing them loses no truth: the log is read again from its start. What is younge
 same ids, and what is older is not.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -56,8 +56,12 @@ outbox = Table(
     Column("dead", Boolean, nullable=False),
     Column("last_error", Text),
     Index("notifier_outbox_by_receiver", "partition", "dead", "receiver", "next_at", "sequence"),
+    Index("notifier_outbox_by_death", "partition", "next_at", "id", sqlite_where=text("dead IS 1"), postgresql_where=text("dead IS true")),
 )
-"""What was not taken by its receiver yet; `dead`: given up at `next_at` until somebody replays it. Instants are seconds since 1970, UTC."""
+"""What was not taken by its receiver yet; `dead`: given up at `next_at` until somebody replays it or it expires.
+
+Instants are seconds since 1970, UTC.
+"""
 
 replays = Table(
     "notifier_replays",
@@ -81,7 +85,10 @@ changes = Table(
     Index("notifier_changes_by_partition", "partition", "number"),
     sqlite_autoincrement=True,
 )
-"""The webhooks that died or are sent again, and the replays, whose state is not on `webhook-state` yet. No number is used twice."""
+"""The webhooks that died, are sent again or expired, and the replays, whose state `webhook-state` does not hold yet.
+
+No number is used twice.
+"""
 
 told_partitions = Table("notifier_told_partitions", metadata, Column("partition", Integer, primary_key=True, autoincrement=False))
 """Those of whose dead `webhook-state` tells, but for the changes."""

@@ -11,10 +11,12 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class NotifierSettings(Settings):
-    """Spans are in seconds."""
+    """Spans are in seconds unless the name says otherwise."""
 
     webhook_retry_seconds: Annotated[float, Field(gt=0)] = 3 * 24 * 3_600
     """For how long a webhook is tried whose campaign has no `backoffPlan`, and how far back in the log a new store tells."""
+    webhook_dead_days: Annotated[float, Field(gt=0, le=36_500)] = 30
+    """For how many days a webhook that was given up is listed and can be sent again."""
     notifier_max_in_flight: Count = 1_000
     """How many requests run at once."""
     notifier_max_in_flight_per_org: Count | None = None

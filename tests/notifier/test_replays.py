@@ -11,6 +11,7 @@ from events.envelope import Command
 from events.topics import COMMANDS_KEPT
 from events.webhooks import DeadWebhook, ReplayWebhooks, WebhookReplay, read_webhook_state
 from projections.store.engine import open_database
+from services.notifier.expiring import Expiry
 from services.notifier.intake import Intake
 from services.notifier.outbox import Failed, Outbox
 from services.notifier.own_store import metadata
@@ -18,6 +19,8 @@ from services.notifier.replays import Replays
 from services.notifier.state_changes import StateChanges
 from services.runtime.own_store import ensure_tables
 from tests.notifier.given import CAMPAIGN, NOW, event, ready
+from tests.support.clock import ManualClock
+from tests.support.eventually import eventually
 
 AT = NOW.timestamp()
 HASH = "a" * 64
@@ -162,3 +165,46 @@ async def test_a_store_that_is_new_to_the_topic_tells_all_that_is_dead_once_and_
     assert store.topic.keys() == {message_id}
     assert await store.changes.is_told(0)
     assert len(store.told) == 2
+
+
+async def test_what_died_long_ago_expires_and_that_is_told_whatever_is_younger_or_sent_again_stays(store: Store) -> None:
+    old, revived = await store.given_dead()
+    (elsewhere,) = await store.given_dead(1, "other")
+    await store.tell()
+    await store.outbox.replay(AT + 6, [revived])
+    assert await store.outbox.expire(0, AT + 4) == 0
+    assert await store.outbox.expire(1, AT + 9) == 0
+    await store.outbox.settle([], [Failed(elsewhere, 4, AT + 10, None, "answered 500")])
+    assert [await store.outbox.expire(0, AT + 5) for _ in range(2)] == [1, 0]
+    await store.tell()
+    assert (old, None) in store.told
+    assert store.topic.keys() == {elsewhere}
+    assert [row["id"] for row in await store.outbox.dead()] == [elsewhere]
+    assert await store.replays.carry_out(0, asked(ids=[old]), AT + 20)
+    await store.tell()
+    assert store.topic["c-1"].replayed == 0
+
+
+async def test_any_number_of_the_dead_expires_in_bounded_pieces(store: Store) -> None:
+    await store.given_dead(1_201)
+    assert [await store.outbox.expire(0, AT + 5) for _ in range(3)] == [1_000, 201, 0]
+    await store.tell()
+    assert store.topic == {}
+
+
+async def test_the_dead_are_kept_for_as_long_as_was_said(store: Store) -> None:
+    await store.given_dead()
+    clock = ManualClock(NOW)
+
+    async def a_second_later() -> int:
+        clock.move(seconds=1)
+        return len(await store.outbox.dead())
+
+    task = asyncio.create_task(Expiry(store.outbox, lambda: [0], clock, 90).run())
+    try:
+        await eventually(a_second_later, lambda dead: not dead)
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert (clock.now() - NOW).total_seconds() >= 95

@@ -1,0 +1,27 @@
+"""Owns that what was given up is forgotten after a time, so that neither the store nor `webhook-state` grows without end."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from services.notifier.outbox import Outbox
+from services.runtime.clock import Clock
+
+_LOOK_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Expiry:
+    """Forgets the dead of the partitions that this process has `kept_seconds` after they died, a minute late at most."""
+
+    outbox: Outbox
+    partitions: Callable[[], Iterable[int]]
+    clock: Clock
+    kept_seconds: float
+
+    async def run(self) -> None:
+        """Until cancelled; raises what the store raises."""
+        while True:
+            for partition in sorted(self.partitions()):
+                while await self.outbox.expire(partition, self.clock.now().timestamp() - self.kept_seconds):
+                    pass
+            await self.clock.sleep(_LOOK_SECONDS)
