@@ -4,8 +4,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 COMMANDS_KEPT = timedelta(days=30)
-"""How long commands are kept, and so how long the ids of those that were handled are remembered."""
+"""For how long a command stands on the log at least."""
+_SEGMENT = timedelta(days=1)
+COMMAND_IDS_KEPT = COMMANDS_KEPT + _SEGMENT + timedelta(days=1)
+"""How long the ids of handled commands are remembered: longer than any command stands on the log, so that one that is read again is known.
+
+Kafka removes whole segments, by their newest record; the second day is for its looking at them now and then, and for clocks that differ.
+"""
 _COMMANDS_KEPT_MS = COMMANDS_KEPT // timedelta(milliseconds=1)
+_SEGMENT_MS = _SEGMENT // timedelta(milliseconds=1)
 _MIB = 1024 * 1024
 OUTSIDE = "any producer outside"
 
@@ -19,8 +26,9 @@ class Topic:
 
     The engine writes to the topics of commands only what others put on the wrong partition.
 
-    `retention_ms` is in milliseconds, `None` means for ever. All topics have the same number of partitions, so that
-    one number names an org's commands, facts and summaries alike.
+    `retention_ms` is in milliseconds, `None` means for ever. With `segment_ms` no record stays longer beyond that, and the
+    broker's clock counts, not a producer's: a wrong one would keep the records beside its own, or have its own removed unread.
+    All topics have the same number of partitions, so that one number names an org's commands, facts and summaries alike.
     """
 
     name: str
@@ -30,6 +38,7 @@ class Topic:
     retention_ms: int | None
     max_message_bytes: int
     compacted: bool = False
+    segment_ms: int | None = None
 
 
 CAMPAIGN_COMMANDS = Topic(
@@ -39,6 +48,7 @@ CAMPAIGN_COMMANDS = Topic(
     writers=("api", "engine", OUTSIDE),
     retention_ms=_COMMANDS_KEPT_MS,
     max_message_bytes=MAX_COMMAND_BYTES,
+    segment_ms=_SEGMENT_MS,
 )
 CALL_COMMANDS = Topic(
     name="call-commands",
@@ -47,6 +57,7 @@ CALL_COMMANDS = Topic(
     writers=("dialer", "api", "engine"),
     retention_ms=_COMMANDS_KEPT_MS,
     max_message_bytes=MAX_COMMAND_BYTES,
+    segment_ms=_SEGMENT_MS,
 )
 CAMPAIGN_EVENTS = Topic(
     name="campaign-events",
@@ -80,6 +91,7 @@ WEBHOOK_COMMANDS = Topic(
     writers=("api",),
     retention_ms=_COMMANDS_KEPT_MS,
     max_message_bytes=MAX_COMMAND_BYTES,
+    segment_ms=_SEGMENT_MS,
 )
 WEBHOOK_STATE = Topic(
     name="webhook-state",

@@ -7,7 +7,7 @@ import orjson
 
 from events.facts import ANSWERS_USER
 from events.instants import iso, parse_instant
-from events.topics import COMMANDS_KEPT
+from events.topics import COMMAND_IDS_KEPT
 from projections.reading import LogEvent
 
 _DAY = len("2030-01-31")
@@ -30,7 +30,7 @@ class HandledRow:
 
 def forgotten_before(at: str) -> str:
     """What was handled before this is forgotten at `at`, an event's time, so that every replay forgets alike; both are `iso` text."""
-    return iso(parse_instant(at) - COMMANDS_KEPT)
+    return iso(parse_instant(at) - COMMAND_IDS_KEPT)
 
 
 def answers_to_users(events: Iterable[LogEvent]) -> list[LogEvent]:

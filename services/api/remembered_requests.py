@@ -21,7 +21,7 @@ from services.runtime.clock import Clock
 
 UNANSWERED_SECONDS = 600.0
 KEYED_SECONDS = COMMANDS_KEPT.total_seconds()
-"""As long as the engine remembers the ids of handled commands."""
+"""The engine remembers the ids of handled commands for a little longer."""
 _MOST_NOTED = 20_000
 _PATIENCE_SECONDS = 3.0
 """How long a PostgreSQL may be silent before it is away. SQLite's own wait for its lock ends by itself."""

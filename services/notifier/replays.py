@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from events.codec import decode_command
 from events.envelope import Command
 from events.errors import DecodeError
-from events.topics import COMMANDS_KEPT
+from events.topics import COMMAND_IDS_KEPT
 from events.webhooks import WEBHOOK_COMMAND_TYPES, ReplayWebhooks
 from projections.store.engine import writing
 from services.notifier.metrics import NotifierMetrics
@@ -36,12 +36,12 @@ class Replays:
         self._database = database
 
     async def carry_out(self, partition: int, command: Command, now: float) -> bool:
-        """Let the dead be sent again, and remember what came of it as long as commands are kept; False where the id was handled before."""
+        """Let the dead be sent again, and remember what came of it longer than commands are kept; False where the id was handled before."""
         if not isinstance(command.data, ReplayWebhooks):
             raise TypeError(f"{command.data.type_name} is no command of webhooks")
         handled = {"id": command.id, "partition": partition, "org_id": command.org_id, "request_hash": command.request_hash}
         async with writing(self._database) as connection:
-            old = replays.c.handled_at <= now - COMMANDS_KEPT.total_seconds()
+            old = replays.c.handled_at <= now - COMMAND_IDS_KEPT.total_seconds()
             forgotten = select(replays.c.partition, replays.c.id).where(old)
             await connection.execute(insert(changes).from_select(["partition", "key"], forgotten))
             await connection.execute(delete(replays).where(old))

@@ -10,7 +10,7 @@ from projections.reading import iterate_events
 from projections.store.port import Applied, Fenced, ProjectionStore
 from services.runtime.fail_points import fail_point
 
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 """Goes up whenever the same log would fold into other rows; the read model then has to be rebuilt."""
 
 _LARGE_BATCH = 5_000

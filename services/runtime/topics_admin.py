@@ -1,6 +1,7 @@
 """Owns the topics' existence: created idempotently with their configuration, and every difference reported."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -14,6 +15,11 @@ from services.runtime.kafka import client_options, make_consumer
 from services.runtime.settings import Settings
 
 _VISIBLE_SECONDS = 30.0
+_ADVISED = ("segment.ms", "message.timestamp.type")
+"""What an existing topic may have otherwise: it then works, and its records may stay longer than is hoped."""
+
+_log = logging.getLogger(__name__)
+
 GROUPS: dict[str, tuple[Topic, ...]] = {
     "engine": (CAMPAIGN_COMMANDS, CALL_COMMANDS),
     "dialer": (CAMPAIGN_EVENTS,),
@@ -30,6 +36,8 @@ def topic_config(topic: Topic, replication_factor: int) -> dict[str, str]:
         "cleanup.policy": "compact" if topic.compacted else "delete",
         "max.message.bytes": str(topic.max_message_bytes),
     }
+    if topic.segment_ms is not None:
+        config |= {"segment.ms": str(topic.segment_ms), "message.timestamp.type": "LogAppendTime"}
     if replication_factor >= 3:
         config["min.insync.replicas"] = "2"
     return config
@@ -37,6 +45,8 @@ def topic_config(topic: Topic, replication_factor: int) -> dict[str, str]:
 
 async def ensure_topics(settings: Settings, groups: Iterable[str] = GROUPS) -> None:
     """Create what is missing; raises `StartupError` where an existing topic has other partitions or configuration, or no cluster answers.
+
+    Of other segments or timestamps than are advised, as topics of an older release have them, a warning tells.
 
     A group of `groups` that has no place yet is put at offset 0 of a topic whose log still begins there: every record that was ever
     written then comes to it. Where the log's beginning is gone, START_FROM must say where to go on, or it is an error.
@@ -117,11 +127,14 @@ async def _check_config(admin: AIOKafkaAdminClient, settings: Settings) -> None:
     for answer in answers:
         for _code, _message, _kind, name, entries in answer.resources:
             actual = {entry[0]: entry[1] for entry in entries}
-            wrong += [
-                f"topic {name} has {key}={actual.get(key)}, wanted {value}"
-                for key, value in wanted[name].items()
-                if actual.get(key) != value
-            ]
+            for key, value in wanted[name].items():
+                if actual.get(key) == value:
+                    continue
+                difference = f"topic {name} has {key}={actual.get(key)}, wanted {value}"
+                if key in _ADVISED:
+                    _log.warning("%s: change it with kafka-configs", difference, extra={"action": "check-topics", "topic": name})
+                else:
+                    wrong.append(difference)
     if wrong:
         raise StartupError("; ".join(wrong) + ": change it with kafka-configs, or use another TOPIC_PREFIX")
 

@@ -1,10 +1,13 @@
 """A command's id names one request: the engine knows a repeat from another request by the hash that is sent along."""
 
+from datetime import timedelta
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from events import commands
 from events.envelope import Event
+from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS, COMMAND_IDS_KEPT, WEBHOOK_COMMANDS
 from services.engine.decider.decide import ID_REUSED
 from tests.engine.given import World, customers, draft, names, through_the_log
 
@@ -24,6 +27,21 @@ def test_the_same_request_again_has_no_effect_and_another_under_the_same_id_is_r
     assert refused.data.to_wire() == {"command": "CreateCampaign.v1", "reason": "id-reused", "messages": [ID_REUSED]}
     assert (refused.request_hash, refused.campaign_id) == (OTHER, created[0].campaign_id)
     assert names(ask(world, draft(), "c", ONE)) == ["CommandHadNoEffect"]
+
+
+def test_an_id_is_known_for_longer_than_its_command_may_stand_on_the_log() -> None:
+    for topic in (CAMPAIGN_COMMANDS, CALL_COMMANDS, WEBHOOK_COMMANDS):
+        assert topic.retention_ms is not None
+        assert topic.segment_ms is not None
+        stands = timedelta(milliseconds=topic.retention_ms + topic.segment_ms)
+        assert stands + timedelta(hours=12) < COMMAND_IDS_KEPT
+        world = World()
+        campaign_id = world.create(1, schedulePlan={"earliestAt": "2031-01-01T00:00:00Z"})
+        more = commands.AddContacts.model_validate({"customers": customers(1)})
+        assert names(ask(world, more, "more", None, campaign_id)) == ["CallScheduled", "ContactsCompleted"]
+        world.now += stands
+        world.do(commands.UpdateCampaign(name="new"), campaign_id)
+        assert names(ask(world, more, "more", None, campaign_id)) == ["CommandHadNoEffect"]
 
 
 def test_who_sends_no_hash_is_taken_at_their_word() -> None:

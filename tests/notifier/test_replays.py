@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from events.envelope import Command
-from events.topics import COMMANDS_KEPT
+from events.topics import COMMAND_IDS_KEPT
 from events.webhooks import DeadWebhook, ReplayWebhooks, WebhookReplay, read_webhook_state
 from projections.store.engine import open_database
 from services.notifier.expiring import Expiry
@@ -126,7 +126,7 @@ async def test_what_came_of_a_command_is_forgotten_when_commands_are(store: Stor
     await store.replays.carry_out(0, asked(), AT)
     await store.tell()
     assert store.topic.keys() == {"c-1"}
-    await store.replays.carry_out(0, asked("c-2"), AT + COMMANDS_KEPT.total_seconds())
+    await store.replays.carry_out(0, asked("c-2"), AT + COMMAND_IDS_KEPT.total_seconds())
     await store.tell()
     assert store.topic.keys() == {"c-2"}
 

@@ -243,10 +243,10 @@ async def test_a_phone_number_id_that_postgresql_can_not_hold_does_not_stop_the_
     await fill(any_store, log)
 
 
-async def test_what_was_handled_is_forgotten_after_30_days_of_event_time(any_store: ProjectionStore) -> None:
+async def test_what_was_handled_is_forgotten_after_32_days_of_event_time(any_store: ProjectionStore) -> None:
     world = World()
     campaign_id = world.create(1, id="old", schedulePlan={"earliestAt": "2031-01-01T00:00:00Z"})
-    world.now += timedelta(days=31)
+    world.now += timedelta(days=32, seconds=1)
     world.do(commands.UpdateCampaign(name="new"), campaign_id, id="new")
     log = records(world.log)
     await fill(any_store, log)

@@ -105,6 +105,24 @@ async def test_another_configuration_is_an_error_that_says_both(settings: Settin
         await ensure_topics(settings)
 
 
+async def test_commands_on_an_older_releases_topic_do_not_keep_a_service_from_starting_and_a_warning_tells(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = settings.topic_name(CAMPAIGN_COMMANDS)
+    older = {key: value for key, value in topic_config(CAMPAIGN_COMMANDS, 1).items() if key not in ("segment.ms", "message.timestamp.type")}
+    await _create(settings, NewTopic(name, settings.topic_partitions, 1, topic_configs=older))
+    await ensure_topics(settings)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING" and name in record.getMessage()]
+    assert sorted(text.split("has ")[1].split("=")[0] for text in told) == ["message.timestamp.type", "segment.ms"]
+
+
+async def test_a_commands_age_is_counted_by_the_brokers_clock(settings: Settings) -> None:
+    await ensure_topics(settings)
+    async with make_producer(settings) as producer:
+        written = await producer.send_and_wait(settings.topic_name(CAMPAIGN_COMMANDS), b"x", partition=0, timestamp_ms=1)
+    assert written.timestamp > 1_700_000_000_000
+
+
 async def test_no_cluster_is_one_line_that_says_what_to_do(settings: Settings) -> None:
     nowhere = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
     with pytest.raises(StartupError, match=r"no Kafka answers at 127\.0\.0\.1:1"):

@@ -8,7 +8,7 @@ from typing import Any
 from events import commands, facts
 from events.envelope import Command, Event
 from events.ids import campaign_id_of
-from events.topics import COMMANDS_KEPT
+from events.topics import COMMAND_IDS_KEPT
 from services.engine.decider import call_commands, campaign_commands, contact_commands
 from services.engine.decider.outcomes import rejected, repeated
 from services.engine.decider.policy import Policy
@@ -42,7 +42,7 @@ def decide(state: PartitionState, command: Command, now: datetime, policy: Polic
     if not command.data.from_user:
         return _DECISIONS[type(command.data)](state, command, command.data, now, policy)
     first = state.handled.get((command.org_id, command.id))
-    if first is None or first.at < now - COMMANDS_KEPT:
+    if first is None or first.at < now - COMMAND_IDS_KEPT:
         events = _DECISIONS[type(command.data)](state, command, command.data, now, policy)
     elif first.is_of_another_request(command.request_hash):
         events = rejected(command, now, "id-reused", [ID_REUSED], command.campaign_id or first.campaign_id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from events.campaigns import OVER
-from events.topics import COMMANDS_KEPT
+from events.topics import COMMAND_IDS_KEPT
 from services.engine.decider.deadlines import Deadline, Deadlines
 
 
@@ -173,7 +173,7 @@ class PartitionState:
 
     def forget(self, now: datetime) -> None:
         """Drop what is remembered for a time only; the time is an event's, so that every replay forgets alike."""
-        while self.handled and next(iter(self.handled.values())).at < now - COMMANDS_KEPT:
+        while self.handled and next(iter(self.handled.values())).at < now - COMMAND_IDS_KEPT:
             self.handled.popitem(last=False)
         while self.awaited and next(iter(self.awaited.values())).due_at < now:
             self.awaited.popitem(last=False)
