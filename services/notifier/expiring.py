@@ -1,4 +1,4 @@
-"""Owns that what was given up is forgotten after a time, so that neither the store nor `webhook-state` grows without end."""
+"""Owns that what is of no use any more is forgotten, so that neither the store nor `webhook-state` grows without end."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ _LOOK_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Expiry:
-    """Forgets the dead of the partitions that this process has `kept_seconds` after they died, a minute late at most."""
+    """Forgets the dead of the partitions that this process has `kept_seconds` after they died, and campaigns that are over.
+
+    A minute late at most.
+    """
 
     outbox: Outbox
     partitions: Callable[[], Iterable[int]]
@@ -24,4 +27,6 @@ class Expiry:
             for partition in sorted(self.partitions()):
                 while await self.outbox.expire(partition, self.clock.now().timestamp() - self.kept_seconds):
                     pass
+            while await self.outbox.forget_campaigns():
+                pass
             await self.clock.sleep(_LOOK_SECONDS)

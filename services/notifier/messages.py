@@ -33,7 +33,11 @@ _NAMESPACE = UUID("0c6f5a52-93b4-5f0e-8a6d-5a4f0f6b7d11")
 
 @dataclass(slots=True)
 class KnownCampaign:
-    """A campaign whose server wants to be told. `announced`: its contacts are complete; `sequence`: how often it was told of."""
+    """A campaign whose server wants to be told.
+
+    `names` are those that may still come; without any the campaign is of no further use. `announced`: its contacts are complete;
+    `sequence`: how often it was told of.
+    """
 
     id: str
     org_id: str
@@ -88,8 +92,9 @@ def message_of(known: Known, event: EventRecord) -> WebhookMessage | None:
     campaign, say = known.campaigns.get(campaign_id), _SAY.get(event["type"])
     if campaign is None or say is None:
         return None
+    names = campaign.names
     said = say(known, campaign, event.get("callid", ""), event["data"])
-    if said is None or not campaign.announced or said[0] not in campaign.names:
+    if said is None or not campaign.announced or said[0] not in names:
         return None
     campaign.sequence += 1
     known.changed_campaigns.add(campaign.id)
@@ -175,6 +180,9 @@ def _started(known: Known, campaign: KnownCampaign, call_id: str, data: dict[str
 
 
 def _ended(known: Known, campaign: KnownCampaign, call_id: str, data: dict[str, Any]) -> Said:
+    """By itself it ends when every call is over; of one that a user ended, calls end after this."""
+    if data["endedReason"] == "campaign.ended.success":
+        _leave(known, campaign, campaign.names & {"campaign.archived"})
     return "campaign.ended", {"endedReason": data["endedReason"]}
 
 
@@ -183,7 +191,20 @@ def _cancelled(known: Known, campaign: KnownCampaign, call_id: str, data: dict[s
 
 
 def _archived(known: Known, campaign: KnownCampaign, call_id: str, data: dict[str, Any]) -> Said:
+    _leave(known, campaign, campaign.names - {"campaign.archived"})
     return "campaign.archived", {}
+
+
+def _deleted(known: Known, campaign: KnownCampaign, call_id: str, data: dict[str, Any]) -> Said:
+    """It can not be archived any more; its calls under way end after this. Where its contacts never all came, it has none."""
+    _leave(known, campaign, campaign.names - {"campaign.archived"} if campaign.announced else frozenset())
+    return None
+
+
+def _leave(known: Known, campaign: KnownCampaign, names: frozenset[str]) -> None:
+    if campaign.names != names:
+        campaign.names = names
+        known.changed_campaigns.add(campaign.id)
 
 
 _SAY: dict[str, Callable[[Known, KnownCampaign, str, dict[str, Any]], Said]] = {
@@ -198,6 +219,7 @@ _SAY: dict[str, Callable[[Known, KnownCampaign, str, dict[str, Any]], Said]] = {
     "CampaignEnded.v1": _ended,
     "CampaignCancelled.v1": _cancelled,
     "CampaignArchived.v1": _archived,
+    "CampaignDeleted.v1": _deleted,
 }
 NEVER_TOLD = frozenset(FACTS) - frozenset(_SAY) - {"CampaignCreated.v1"}
 """The types of which nothing is learned or told."""

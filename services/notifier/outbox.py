@@ -135,6 +135,13 @@ class Outbox:
                 await connection.execute(insert(changes), expired)
             return len(expired)
 
+    async def forget_campaigns(self) -> int:
+        """Forget those of which nothing more can be told and nothing waits or is dead; at most 1,000 in a transaction; how many."""
+        waiting = select(outbox.c.id).where(outbox.c.campaign_id == campaigns.c.id)
+        over = select(campaigns.c.id).where(text("names = '[]'"), ~waiting.exists()).limit(_CHANGED_AT_ONCE)
+        async with writing(self._database) as connection:
+            return (await connection.execute(delete(campaigns).where(campaigns.c.id.in_(over)))).rowcount
+
 
 async def revive(connection: AsyncConnection, now: float, ids: Sequence[str] | None, org_id: str | None) -> int:
     """`Outbox.replay` within the transaction of the connection; of any number, in bounded memory."""

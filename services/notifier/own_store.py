@@ -26,8 +26,9 @@ campaigns = Table(
     Column("names", Text, nullable=False),
     Column("announced", Boolean, nullable=False),
     Column("sequence", BigInteger, nullable=False),
+    Index("notifier_campaigns_over", "id", sqlite_where=text("names = '[]'"), postgresql_where=text("names = '[]'")),
 )
-"""The campaigns whose server wants to be told, `server` and `names` as JSON."""
+"""The campaigns whose server wants to be told, `server` and `names` as JSON; one without names is kept while the outbox needs it."""
 
 calls = Table(
     "notifier_calls",
@@ -56,6 +57,7 @@ outbox = Table(
     Column("dead", Boolean, nullable=False),
     Column("last_error", Text),
     Index("notifier_outbox_by_receiver", "partition", "dead", "receiver", "next_at", "sequence"),
+    Index("notifier_outbox_by_campaign", "campaign_id"),
     Index("notifier_outbox_by_death", "partition", "next_at", "id", sqlite_where=text("dead IS 1"), postgresql_where=text("dead IS true")),
 )
 """What was not taken by its receiver yet; `dead`: given up at `next_at` until somebody replays it or it expires.

@@ -140,6 +140,39 @@ def test_a_call_that_is_over_is_forgotten() -> None:
     assert not known.calls
 
 
+SUCCESS = event("CampaignEnded", endedReason="campaign.ended.success")
+STOPPED = event("CampaignEnded", endedReason="campaign.in-progress.ended-by-user")
+
+
+def left(*events: EventRecord) -> frozenset[str]:
+    """The names that may still come of the campaign."""
+    known = Known()
+    for fact in events:
+        message_of(known, fact)
+    return known.campaigns[CAMPAIGN].names
+
+
+def test_of_a_campaign_that_ended_by_itself_only_its_archiving_is_left_to_tell() -> None:
+    assert left(*ready(), *CALLED, ended(VOICEMAIL), SUCCESS) == {"campaign.archived"}
+    assert left(*ready(NAMES - {"campaign.archived"}), *CALLED, ended(VOICEMAIL), SUCCESS) == frozenset()
+    assert left(*ready(), SUCCESS, event("CampaignArchived")) == frozenset()
+    assert left(*ready(), SUCCESS, event("CampaignDeleted")) == frozenset()
+    assert said(*ready(), SUCCESS, event("CampaignArchived"))[1:] == [("campaign.archived", {})]
+
+
+@pytest.mark.parametrize("closing", [[], [event("CampaignArchived")], [event("CampaignDeleted")]])
+def test_the_calls_of_a_campaign_that_a_user_stopped_are_told_when_they_end(closing: list[EventRecord]) -> None:
+    assert NAMES - {"campaign.archived"} <= left(*ready(), *CALLED, STOPPED, *closing)
+    assert said(*ready(), *CALLED, STOPPED, *closing, ended(VOICEMAIL), ended(DELETED, 1))[-2:] == [
+        ("contact.completed", {"contactId": call_id(), "callId": call_id(), "endedReason": VOICEMAIL}),
+        ("contact.skipped", {"contactId": call_id(1)}),
+    ]
+
+
+def test_of_a_campaign_whose_contacts_never_all_came_nothing_is_left_to_tell() -> None:
+    assert left(created(), event("CampaignDeleted")) == frozenset()
+
+
 FACTS = [*CALLED, ended(VOICEMAIL), event("CallQueued", 1, attempt=1), ended("customer-busy", 1), event("CampaignStarted"), event("Later")]
 
 

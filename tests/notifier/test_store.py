@@ -15,7 +15,7 @@ from projections.store.engine import open_database
 from services.notifier import memory_store, outbox
 from services.notifier.intake import Intake, PlaceLostError
 from services.notifier.memory_store import MemoryNotifierStore
-from services.notifier.messages import WebhookMessage
+from services.notifier.messages import NAMES, WebhookMessage
 from services.notifier.outbox import Failed, Outbox
 from services.notifier.own_store import metadata
 from services.notifier.ports import DeliveryOutbox, EventIntake
@@ -184,3 +184,49 @@ async def test_events_of_campaigns_that_want_nothing_only_move_the_place(any_sto
     told = await any_store.take_in(event("CampaignCreated", name="Spring"), event("CallEnded", 0, endedReason=VOICEMAIL, endedAt="x"))
     assert told == []
     assert await any_store.intake.place(0, NOW, WINDOW) == 2
+
+
+async def test_a_campaign_is_forgotten_when_nothing_more_can_be_told_and_nothing_of_it_waits_or_is_dead(store: Store) -> None:
+    kept = store.outbox
+    assert isinstance(kept, Outbox)
+    await store.take_in(*ready(NAMES - {"campaign.archived"}), event("CampaignStarted"))
+    (receiver,) = await kept.lanes(0)
+    (started,) = await kept.due(0, receiver, AT, 10)
+    await kept.settle([started.id], [])
+    assert await kept.forget_campaigns() == 0
+    await store.take_in(event("CampaignEnded", endedReason="campaign.ended.success"))
+    (over,) = await kept.due(0, receiver, AT, 10)
+    await kept.settle([], [Failed(over.id, 1, AT, None, "answered 500")])
+    assert await kept.forget_campaigns() == 0
+    await kept.replay(AT + 1)
+    (again,) = await kept.due(0, receiver, AT + 1, 10)
+    assert again.server == over.server
+    await kept.settle([again.id], [])
+    assert [await kept.forget_campaigns() for _ in range(2)] == [1, 0]
+    assert await store.take_in(event("CampaignArchived"), event("CampaignDeleted")) == []
+
+
+async def test_what_is_told_is_the_same_whether_campaigns_are_forgotten_in_between_or_not(store: Store) -> None:
+    kept = store.outbox
+    assert isinstance(kept, Outbox)
+    facts = [
+        fact
+        for campaign, names in {"a": NAMES, "b": NAMES - {"campaign.archived"}, "c": NAMES}.items()
+        for fact in (
+            *ready(names, campaign=campaign),
+            event("CampaignStarted", campaign=campaign),
+            event("CampaignEnded", campaign=campaign, endedReason="campaign.ended.success"),
+        )
+    ]
+    facts += [event(name, campaign=campaign) for campaign in "abc" for name in ("CampaignUpdated", "CampaignArchived", "CampaignDeleted")]
+    whole = MemoryNotifierStore()
+    await whole.place(0, NOW, WINDOW)
+    expected = await whole.take_in(0, 0, len(facts), facts, NOW)
+    told = []
+    for fact in facts:
+        told += await store.take_in(fact)
+        await kept.settle([message.id for message in told], [])
+        await kept.forget_campaigns()
+    assert told == expected
+    assert sum(message.name == "campaign.archived" for message in told) == 2
+    assert await kept.forget_campaigns() == 0
