@@ -18,15 +18,15 @@ _CHANGED_AT_ONCE = 1_000
 _LANES = text(
     """
     WITH RECURSIVE lanes(receiver) AS (
-        SELECT min(receiver) FROM notifier_outbox WHERE partition = :partition AND NOT dead
+        SELECT min(receiver) FROM notifier_outbox WHERE partition = :partition AND dead = FALSE
         UNION ALL
-        SELECT (SELECT min(receiver) FROM notifier_outbox WHERE partition = :partition AND NOT dead AND receiver > lanes.receiver)
+        SELECT (SELECT min(receiver) FROM notifier_outbox WHERE partition = :partition AND dead = FALSE AND receiver > lanes.receiver)
         FROM lanes WHERE lanes.receiver IS NOT NULL
     ), waiting AS (
         SELECT receiver, (
-            SELECT min(next_at) FROM notifier_outbox o WHERE o.partition = :partition AND NOT o.dead AND o.receiver = lanes.receiver
+            SELECT min(next_at) FROM notifier_outbox o WHERE o.partition = :partition AND o.dead = FALSE AND o.receiver = lanes.receiver
         ) AS due_at, (
-            SELECT org_id FROM notifier_outbox o WHERE o.partition = :partition AND NOT o.dead AND o.receiver = lanes.receiver LIMIT 1
+            SELECT org_id FROM notifier_outbox o WHERE o.partition = :partition AND o.dead = FALSE AND o.receiver = lanes.receiver LIMIT 1
         ) AS org_id FROM lanes WHERE receiver IS NOT NULL
     ), ranked AS (
         SELECT receiver, due_at, row_number() OVER (PARTITION BY org_id ORDER BY due_at, receiver) AS place FROM waiting
@@ -34,7 +34,10 @@ _LANES = text(
     SELECT receiver, due_at FROM ranked ORDER BY place, due_at, receiver LIMIT :most
     """
 )
-"""A few steps through the index for each receiver, however many messages wait for it. Each org's first comes before any org's second."""
+"""A few steps through the index for each receiver, however many messages wait for it. Each org's first comes before any org's second.
+
+SQLite uses the index's columns after `dead` only where that is compared: by `NOT dead` each step read all receivers before it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

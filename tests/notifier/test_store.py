@@ -8,10 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from events.calls import VOICEMAIL
 from events.envelope import EventRecord
-from projections.store.engine import open_database
+from projections.store.engine import open_database, reading
 from services.notifier import memory_store, outbox
 from services.notifier.intake import Intake, PlaceLostError
 from services.notifier.memory_store import MemoryNotifierStore
@@ -230,3 +231,15 @@ async def test_what_is_told_is_the_same_whether_campaigns_are_forgotten_in_betwe
     assert told == expected
     assert sum(message.name == "campaign.archived" for message in told) == 2
     assert await kept.forget_campaigns() == 0
+
+
+async def test_the_look_up_finds_the_next_receiver_by_the_index(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/plan.sqlite")
+    await ensure_tables(database, metadata)
+    async with reading(database) as connection:
+        asked = text(f"EXPLAIN QUERY PLAN {outbox._LANES.text}")
+        plan = [row[3] for row in await connection.execute(asked, {"partition": 0, "most": 1})]
+    await database.dispose()
+    searches = [step for step in plan if "notifier_outbox" in step or step.startswith("SEARCH o ")]
+    assert searches
+    assert all("(partition=? AND dead=?" in step for step in searches), plan
