@@ -85,7 +85,7 @@ def _campaign_step(campaign: CampaignState, now: datetime, limit: int) -> list[E
         return _drop_pending(campaign, now, DELETED, limit)
     if not campaign.complete:
         return _incomplete(campaign, now)
-    if campaign.pending and _is_too_late(campaign, now):
+    if campaign.pending and campaign.is_too_late(now):
         return _drop_pending(campaign, now, ORG_LIMIT_REACHED if _is_held(campaign, now) else LATEST_AT_PASSED, limit)
     if not campaign.pending and not campaign.calls:
         return [Event(campaign.org_id, now, facts.CampaignEnded(ended_reason="campaign.ended.success"), campaign.id)]
@@ -108,10 +108,6 @@ def _incomplete(campaign: CampaignState, now: datetime) -> list[Event]:
     ]
 
 
-def _is_too_late(campaign: CampaignState, now: datetime) -> bool:
-    return campaign.latest_at is not None and now >= campaign.latest_at
-
-
 def _may_dial(campaign: CampaignState, now: datetime) -> bool:
     return (
         campaign.complete
@@ -120,7 +116,7 @@ def _may_dial(campaign: CampaignState, now: datetime) -> bool:
         and campaign.pending > 0
         and len(campaign.calls) < campaign.max_concurrency
         and (campaign.earliest_at is None or campaign.earliest_at <= now)
-        and not _is_too_late(campaign, now)
+        and not campaign.is_too_late(now)
     )
 
 

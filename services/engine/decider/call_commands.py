@@ -20,7 +20,7 @@ def claim_call(state: PartitionState, command: Command, data: commands.ClaimCall
     campaign, call = found
     if not call.awaits_claim or call.attempt != data.attempt or campaign.is_over or campaign.paused:
         return []
-    if _too_late(campaign, now):
+    if campaign.is_too_late(now):
         return [call_ended(campaign, call, now, calls.LATEST_AT_PASSED, command)]
     if data.valid_until <= now:
         return [_offered_again(command, campaign, call, now)]
@@ -33,10 +33,6 @@ def claim_call(state: PartitionState, command: Command, data: commands.ClaimCall
         provider=data.provider,
     )
     return [fact(command, now, claimed, campaign.id, call.id)]
-
-
-def _too_late(campaign: CampaignState, now: datetime) -> bool:
-    return campaign.latest_at is not None and now >= campaign.latest_at
 
 
 def _offered_again(command: Command, campaign: CampaignState, call: CallState, now: datetime) -> Event:
@@ -78,7 +74,7 @@ def _of_claim(command: Command, campaign: CampaignState, call: CallState, data: 
 def _not_placed(command: Command, campaign: CampaignState, call: CallState, now: datetime) -> list[Event]:
     if campaign.is_over:
         return [call_ended(campaign, call, now, calls.DELETED, command)]
-    if _too_late(campaign, now):
+    if campaign.is_too_late(now):
         return [call_ended(campaign, call, now, calls.LATEST_AT_PASSED, command)]
     return [_offered_again(command, campaign, call, now)]
 

@@ -73,6 +73,10 @@ class CampaignState:
     def is_over(self) -> bool:
         return self.deleted or self.status in OVER
 
+    def is_too_late(self, now: datetime) -> bool:
+        """Whether none of its calls may be placed any more."""
+        return self.latest_at is not None and now >= self.latest_at
+
     @property
     def is_open(self) -> bool:
         """Whether the engine may still have something to decide for it by itself."""
