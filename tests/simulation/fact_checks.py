@@ -148,8 +148,18 @@ class FactChecks:
         ]
 
     def unfinished(self) -> list[str]:
-        """The campaigns that neither are over nor stand still because a user paused them."""
-        return [id for id, c in self.campaigns.items() if not c.paused and (not c.over or c.active)]
+        """The campaigns that neither are over nor stand still because a user paused them, or others whose calls keep the org's slots."""
+        return [
+            id
+            for id, c in self.campaigns.items()
+            if not c.paused and (c.active or not c.over) and (c.active or not self._is_full_of_paused(c.org_id))
+        ]
+
+    def _is_full_of_paused(self, org_id: str) -> bool:
+        """Whether the org would have room without the queued calls of its paused campaigns, and has none with them."""
+        paused = [c for c in self.campaigns.values() if c.org_id == org_id and c.paused]
+        idle = sum(c.calls[call_id].status == "queued" and c.calls[call_id].claim is None for c in paused for call_id in c.active)
+        return idle > 0 and self._active[org_id] >= self.policy.limit_of(org_id)
 
 
 _CAMPAIGN: dict[str, Callable[[FactChecks, SeenCampaign, dict[str, Any]], None]] = {
