@@ -14,6 +14,7 @@ import uvloop
 
 from services.runtime.errors import StartupError
 from services.runtime.fail_points import VARIABLE, arm_fail_points
+from services.runtime.kafka_connections import heed_closed_connections
 from services.runtime.logging import configure_logging
 from services.runtime.settings import Settings
 
@@ -40,6 +41,7 @@ def run_service(settings_type: type[AnySettings], main: Main[AnySettings]) -> No
         arm_fail_points(os.environ.get(VARIABLE, ""))
         _collect_seldom()
         _allow_open_files()
+        heed_closed_connections()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_main(settings, main))
     except StartupError as error:
