@@ -97,7 +97,8 @@ class PostgresDatabase:
         return cls(server, proxy, f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}", open_database(direct))
 
     async def back_up(self) -> None:
-        async with self.seen.begin() as connection:
+        # all tables as of one moment, as `pg_dump` has it
+        async with self.seen.execution_options(isolation_level="REPEATABLE READ").begin() as connection:
             for name in _COPIED:
                 await connection.execute(text(f'DROP TABLE IF EXISTS "backup_{name}"'))
             for name in _COPIED:
