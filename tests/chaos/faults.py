@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -182,7 +183,10 @@ class Faults:
         self.stack.disk.empty()
 
     async def _backup_restored(self, fault: Fault) -> None:
-        await self.stack.database.back_up()
+        try:
+            await self.stack.database.back_up()
+        except sqlite3.OperationalError as error:
+            raise FaultSkippedError(f"backup-restored: {error}") from error
         await asyncio.sleep(fault.hold_seconds)
         await self.stack.keep_down(*_USES_READ_MODEL)
         await self.stack.database.restore()
