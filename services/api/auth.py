@@ -58,10 +58,8 @@ class Authenticator:
         if scheme.lower() != "bearer" or not secret:
             raise UnauthorizedError(_REFUSAL)
         name = key_hash(secret)
-        known = self._known.get(name)
-        if known is not None and known.changes == self._store.changes and self._clock.monotonic() - known.at < _REMEMBERED_SECONDS:
-            key: ApiKey | None = known.key
-        else:
+        key = self._found_within(_REMEMBERED_SECONDS, name)
+        if key is None:
             key = await self._find(name, secret)
         if key is None or key.revoked_at is not None or (key.expires_at is not None and not key.is_valid(self._clock.now())):
             raise UnauthorizedError(_REFUSAL)
@@ -74,7 +72,7 @@ class Authenticator:
         if look_up is None:
             look_up = self._finding[sought] = _LookUp(self._clock.monotonic(), asyncio.create_task(self._look_up(name, secret)))
             look_up.task.add_done_callback(lambda done: self._found(sought, done))
-        lately = self._found_lately(name)
+        lately = self._found_within(self._outage_seconds, name)
         if lately is None:
             return await asyncio.shield(look_up.task)
         await asyncio.wait([look_up.task], timeout=max(look_up.at + _PATIENCE_SECONDS - self._clock.monotonic(), 0.0))
@@ -82,10 +80,10 @@ class Authenticator:
             return look_up.task.result()
         return lately
 
-    def _found_lately(self, name: str) -> ApiKey | None:
-        """The key as it was found last, if that is good enough while the store does not answer; it may be one that was revoked."""
+    def _found_within(self, seconds: float, name: str) -> ApiKey | None:
+        """The key as it was found last, if that is not longer ago and no key was changed here since; it may be one that was revoked."""
         known = self._known.get(name)
-        if known is None or known.changes != self._store.changes or self._clock.monotonic() - known.at >= self._outage_seconds:
+        if known is None or known.changes != self._store.changes or self._clock.monotonic() - known.at >= seconds:
             return None
         return known.key
 

@@ -36,27 +36,24 @@ def observed(route: web.RouteDef, context: ApiContext) -> web.RouteDef:
     monotonic, answered = context.clock.monotonic, context.metrics.answered
     name, new_id = "unknown" if route.path == UNKNOWN_ROUTE else route.path, _request_ids()
     in_progress = context.in_progress
-
-    async def within_bound(request: web.Request) -> web.StreamResponse:
-        in_progress.begin()
-        try:
-            return await handler(request)
-        finally:
-            in_progress.end()
-
     # who watches over the process must see that it lives when it is busy
-    bounded = handler if route.path in HEALTH_ROUTES else within_bound
+    is_bounded = route.path not in HEALTH_ROUTES
 
     async def handle(request: web.Request) -> web.StreamResponse:
         request[CONTEXT], request[REQUEST_ID] = context, new_id()
-        started, status = monotonic(), _CLIENT_GONE
+        started, status, counts = monotonic(), _CLIENT_GONE, False
         try:
-            response = await bounded(request)
+            if is_bounded:
+                in_progress.begin()
+                counts = True
+            response = await handler(request)
             status = response.status
         except Exception as error:
             response = _answer_to(error, request, name)
             status = response.status
         finally:
+            if counts:
+                in_progress.end()
             seconds = monotonic() - started
             method = request.method if request.method in _METHODS else "other"
             answered(method, name, status, seconds)

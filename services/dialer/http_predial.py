@@ -6,7 +6,6 @@ from typing import Any
 import aiohttp
 import orjson
 from pydantic import ValidationError
-from yarl import URL
 
 from events.campaigns import BackoffPlan, Server
 from events.contacts import dialed_number
@@ -15,7 +14,7 @@ from projections.dial_task.task import DialTask
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
 from services.dialer.predial_turns import PredialTurns
 from services.runtime.clock import Clock
-from services.runtime.url_guard import AddressRefusedError
+from services.runtime.url_guard import AddressRefusedError, server_of
 from services.runtime.webhook_signing import signature_headers
 
 DEFAULT_TIMEOUT_SECONDS = 20.0
@@ -46,7 +45,7 @@ class HttpPredial:
         body = orjson.dumps({"message": predial_message(task, int(self._clock.now().timestamp() * 1000))})
         failures = 0
         while True:
-            async with self._turns.turn(task.org_id, _server_name(server.url)):
+            async with self._turns.turn(task.org_id, server_of(server.url)):
                 verdict, status = await self._post(server, body, task)
             if not isinstance(verdict, PredialFailed):
                 return verdict
@@ -73,14 +72,6 @@ class HttpPredial:
             return PredialFailed(str(error)), None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return PredialFailed(f"could not be asked: {type(error).__name__}"), None
-
-
-def _server_name(url: str) -> str:
-    try:
-        parsed = URL(url)
-        return f"{parsed.host}:{parsed.port}"
-    except ValueError:
-        return "-"
 
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:

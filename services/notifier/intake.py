@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from yarl import URL
 
 from events.envelope import EventRecord
 from events.instants import iso
 from projections.store.engine import reading, writing
 from services.notifier.messages import Known, KnownCall, KnownCampaign, WebhookMessage, message_of
 from services.notifier.own_store import calls, campaigns, outbox, places
+from services.runtime.url_guard import server_of
 
 
 class PlaceLostError(Exception):
@@ -127,11 +127,7 @@ def _row(partition: int, message: WebhookMessage, known: Known, now: datetime) -
 
 def receiver_of(org_id: str, url: str) -> str:
     """Who is held up together: one host of one org; an org's host never holds up another org's."""
-    try:
-        parsed = URL(url)
-        return f"{org_id} {parsed.host}:{parsed.port}"
-    except ValueError:
-        return f"{org_id} -"
+    return f"{org_id} {server_of(url)}"
 
 
 def org_of(receiver: str) -> str:

@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.tracing import Trace
+from yarl import URL
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -25,6 +26,15 @@ class AddressRefusedError(aiohttp.ClientError):
 
     def __init__(self) -> None:
         super().__init__("leads to an address that is not public")
+
+
+def server_of(url: str) -> str:
+    """The URL's `host:port`, by which its server is told from others; `-` where it can not be read."""
+    try:
+        parsed = URL(url)
+        return f"{parsed.host}:{parsed.port}"
+    except ValueError:
+        return "-"
 
 
 def is_public(address: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
@@ -151,6 +152,15 @@ class Service:
 
     async def create(self, status: int = 201, path: str = "/campaign", **fields: Any) -> Any:
         return await self.answer("POST", path, draft(**fields), status=status)
+
+    async def create_without_hearing(self) -> None:
+        """The connection of a creation is dropped before its answer; then the engine carries it out."""
+        self.log.engine_runs = False
+        with pytest.raises(asyncio.TimeoutError):
+            async with asyncio.timeout(0.3):
+                await self.create()
+        self.log.engine_runs = True
+        await self.log.decide()
 
 
 LATER = {"earliestAt": "2030-01-02T09:00:00Z"}

@@ -1,7 +1,7 @@
 """Tests of requests on connections that were just closed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 import aiokafka.conn
@@ -40,12 +40,9 @@ async def connecting() -> AsyncIterator[HeedfulConnection]:
         server.close()
 
 
-def run(loop_factory: Callable[[], asyncio.AbstractEventLoop], work: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        await work()
-
+def run(loop_factory: Callable[[], asyncio.AbstractEventLoop], work: Callable[[], Coroutine[None, None, None]]) -> None:
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main())
+        runner.run(work())
 
 
 @LOOPS

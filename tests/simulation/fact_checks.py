@@ -149,11 +149,8 @@ class FactChecks:
 
     def unfinished(self) -> list[str]:
         """The campaigns that neither are over nor stand still because a user paused them, or others whose calls keep the org's slots."""
-        return [
-            id
-            for id, c in self.campaigns.items()
-            if not c.paused and (c.active or not c.over) and (c.active or not self._is_full_of_paused(c.org_id))
-        ]
+        going_on = {id: c for id, c in self.campaigns.items() if not c.paused}
+        return [id for id, c in going_on.items() if c.active or not (c.over or self._is_full_of_paused(c.org_id))]
 
     def _is_full_of_paused(self, org_id: str) -> bool:
         """Whether the org would have room without the queued calls of its paused campaigns, and has none with them."""
