@@ -14,6 +14,7 @@ from services.engine.partition import PartitionEngine
 from services.engine.ports import Snapshots
 from services.engine.service import Workers
 from services.engine.settings import EngineSettings
+from services.engine.unreadable import read_past_unreadable
 from services.runtime.clock import Clock
 from services.runtime.kafka import make_consumer, make_producer, partition_of
 from services.runtime.letting_go import let_go
@@ -39,6 +40,7 @@ class Engine:
             consumer = make_consumer(self.settings, group_id=self.settings.group_id(GROUP), max_poll_interval_ms=300_000)
             await consumer.start()
             stack.push_async_callback(let_go, consumer, _STOP_SECONDS)
+            read_past_unreadable(consumer)
             failed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self.workers = Workers(consumer, lambda partition: self._partition(consumer, partition), failed)
             stack.push_async_callback(self.workers.stop)

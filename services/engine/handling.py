@@ -109,6 +109,8 @@ class Handler:
 
     def _answer(self, record: CommandRecord, now: datetime) -> _Answer:
         """All that can fail on a command, and nothing that changes the state."""
+        if record.unreadable_from is not None:
+            return _Answer(dead=_unreadable(record, record.unreadable_from))
         if record.size_bytes > MAX_COMMAND_BYTES:
             return self._too_large(record, now)
         try:
@@ -166,3 +168,8 @@ class Handler:
         message = "handling this command failed twice; it stands on the dead-letter topic"
         events = self._rejection(decode_command_envelope(record.value), "internal-error", [message], now)
         return _Answer(events, self._encoded(events), dead)
+
+
+def _unreadable(record: CommandRecord, first_offset: int) -> DeadLetter:
+    reason = f"undecodable: one of the records from offset {first_offset} to {record.offset} has a header whose name is not UTF-8"
+    return DeadLetter(record, f"{reason}; they stand on {record.topic.name} only")

@@ -9,6 +9,7 @@ from aiokafka.structs import ConsumerRecord
 
 from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_COMMANDS_DEAD, CAMPAIGN_EVENTS, Topic
 from services.engine.ports import Batch, CommandRecord, DeadLetter, FencedError
+from services.engine.unreadable import Unreadable
 from services.runtime.fail_points import fail_point
 from services.runtime.letting_go import let_go
 
@@ -101,7 +102,9 @@ class KafkaPartitionLog:
         in_order = sorted(fetched.items(), key=lambda item: item[0] != self._tps[CALL_COMMANDS])
         return [self._command(record) for _, records in in_order for record in records]
 
-    def _command(self, record: "ConsumerRecord[bytes | None, bytes | None]") -> CommandRecord:
+    def _command(self, record: "ConsumerRecord[bytes | None, bytes | None] | Unreadable") -> CommandRecord:
+        if isinstance(record, Unreadable):
+            return CommandRecord(self._topics[record.topic], record.offset, None, None, unreadable_from=record.first_offset)
         return CommandRecord(self._topics[record.topic], record.offset, record.key, record.value, record.headers)
 
     async def commit(self, batch: Batch) -> None:

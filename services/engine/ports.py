@@ -24,6 +24,8 @@ class CommandRecord:
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]] = ()
+    unreadable_from: int | None = None
+    """Where the record could not be parsed: it stands for all from this offset to its own."""
 
     @property
     def size_bytes(self) -> int:

@@ -4,13 +4,13 @@ aiokafka knows of neither: it makes an object of each record, which takes longer
 what it gives by the number of records alone. Which batches count (aborted transactions, markers) is its own business as before.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import TopicPartition
+
+from services.runtime.fetched import prepare_fetched
 
 MAX_RECORDS = 50_000
 """In one batch, and so in one database transaction: the longer it is when there is a backlog, the fewer rows are written twice."""
@@ -46,26 +46,14 @@ class Allowance:
 
 def take_whole_runs(consumer: AIOKafkaConsumer, allowance: Allowance) -> None:
     """From now on the consumer, which was started, gives `Run`s, each turn as many as the allowance lets it."""
-    fetcher = consumer._fetcher
-    if not isinstance(fetcher._records, _FetchedRuns):
-        fetcher._records = _FetchedRuns(allowance, fetcher._records)
+    prepare_fetched(consumer, partial(_prepare, allowance))
 
 
-class _FetchedRuns(OrderedDict[TopicPartition, Any]):
-    """What is fetched and not taken yet, by partition; each is made to give `Run`s as it is put here."""
-
-    def __init__(self, allowance: Allowance, fetched: Mapping[TopicPartition, Any]) -> None:
-        super().__init__()
-        self._allowance = allowance
-        self.update(fetched)
-
-    def __setitem__(self, partition: TopicPartition, fetched: Any) -> None:
-        records = getattr(fetched, "_partition_records", None)
-        if records is not None:
-            records._records = _WholeBatches(records)
-            records._consumer_record = _as_it_is
-            fetched.getall = partial(_take, fetched, self._allowance)
-        super().__setitem__(partition, fetched)
+def _prepare(allowance: Allowance, fetched: Any) -> None:
+    records = fetched._partition_records
+    records._records = _WholeBatches(records)
+    records._consumer_record = _as_it_is
+    fetched.getall = partial(_take, fetched, allowance)
 
 
 def _take(fetched: Any, allowance: Allowance, max_records: int | None = None) -> list[Run]:

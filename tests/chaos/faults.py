@@ -222,6 +222,7 @@ class Faults:
         for topic in ("campaign-commands", "call-commands"):
             for value in poison(self.rng.getrandbits(64)):
                 await self.users.send(topic, value, self.rng.choice((b"amy", b"cy", b"nobody", b"\xff")))
+            await self.users.send_unreadable(topic, partition=0)
 
     async def _receiver_silent(self, fault: Fault) -> None:
         self.stack.receiver.silent_orgs.add("amy")

@@ -5,6 +5,7 @@ import json
 import random
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from infra.stack.client import create_key
 from tests.chaos.stack import ChaosStack
+from tests.support.odd_headers import OddBatch
 
 MESSAGES = ["campaign.started", "campaign.ended", "contact.dispatched", "contact.completed", "contact.failed", "contact.skipped"]
 _ASK_FOR_SECONDS = 60.0
@@ -161,11 +163,24 @@ class Users:
 
     async def send(self, topic: str, value: bytes, key: bytes) -> None:
         """Until the broker has acknowledged it."""
+        name = self.stack.environment["TOPIC_PREFIX"] + topic
+        await self._until_acknowledged(lambda producer: producer.send_and_wait(name, value, key))
+
+    async def send_unreadable(self, topic: str, partition: int) -> None:
+        """A record that Kafka's protocol rules out and its broker takes; until it has acknowledged it."""
+        name = self.stack.environment["TOPIC_PREFIX"] + topic
+
+        async def sent(producer: AIOKafkaProducer) -> None:
+            await (await producer.send_batch(OddBatch([b"{}"], 0), name, partition=partition))
+
+        await self._until_acknowledged(sent)
+
+    async def _until_acknowledged(self, send: Callable[[AIOKafkaProducer], Awaitable[object]]) -> None:
         assert self._producer is not None
         until = time.monotonic() + _ASK_FOR_SECONDS
         while True:
             try:
-                await self._producer.send_and_wait(self.stack.environment["TOPIC_PREFIX"] + topic, value, key)
+                await send(self._producer)
                 return
             except (KafkaError, OSError):
                 if time.monotonic() > until:
