@@ -13,6 +13,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
+from projections.store.vanished_peer import notice_vanished_peer
+
 BUSY_TIMEOUT_SECONDS = 30
 """How long a write on SQLite waits for another process's write."""
 
@@ -51,7 +53,9 @@ def open_database(database_url: str, **options: Any) -> AsyncEngine:
     url = make_url(with_async_driver(database_url))
     if url.get_backend_name() != "sqlite":
         url, tls = _tls_arguments(url)
-        return create_async_engine(url, hide_parameters=True, connect_args=tls, **options)
+        engine = create_async_engine(url, hide_parameters=True, connect_args=tls, **options)
+        event.listen(engine.sync_engine, "connect", notice_vanished_peer)
+        return engine
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}
     engine = create_async_engine(url, connect_args=arguments, hide_parameters=True, **options)
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
