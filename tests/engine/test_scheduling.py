@@ -1,10 +1,16 @@
 """The rules of the contract's "Scheduling" and "Campaign status"."""
 
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from events import commands
+from events.envelope import Event
+from services.engine.decider import advance as advancing
 from services.engine.decider.advance import advance
 from services.engine.decider.policy import Policy
+from services.engine.decider.state import OrgState
 from tests.engine.given import ORG, T0, World, names, reasons
 
 
@@ -258,3 +264,38 @@ def test_dropping_a_large_campaign_does_not_hold_up_another_org() -> None:
     first = advance(world.state, world.now, world.policy, 1_000)
     assert "CallQueued" in names(first)
     assert world.campaign(later).pending > 0
+
+
+def looks_at_orgs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The orgs in the order in which they are looked at from here on; a look costs as much as the org has open campaigns."""
+    looks: list[str] = []
+    step = advancing._org_step
+
+    def counted(org: OrgState, *rest: Any) -> list[Event]:
+        looks.append(org.id)
+        return step(org, *rest)
+
+    monkeypatch.setattr(advancing, "_org_step", counted)
+    return looks
+
+
+def test_many_campaigns_that_are_too_late_at_once_end_in_a_few_looks_at_their_org(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    plan = {"earliestAt": "2030-01-01T10:00:00Z", "latestAt": "2030-01-01T11:00:00Z"}
+    for number in range(300):
+        world.create(1, schedulePlan=plan, id=f"c-{number}")
+    looks = looks_at_orgs(monkeypatch)
+    ended = world.after(hours=2)
+    assert (names(ended).count("CallEnded"), names(ended).count("CampaignEnded")) == (300, 300)
+    assert len(looks) < 10
+
+
+def test_many_campaigns_that_the_orgs_limit_holds_back_at_once_are_held_back_in_a_few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(Policy(org_limit=1, longest_call=timedelta(hours=5)))
+    plan = {"earliestAt": "2030-01-01T10:00:00Z"}
+    for number in range(300):
+        world.create(1, schedulePlan=plan, id=f"c-{number}")
+    looks = looks_at_orgs(monkeypatch)
+    assert names(world.after(hours=1)).count("CampaignHeldBack") == 299
+    assert names(world.after(hours=1)).count("CampaignEnded") == 299
+    assert len(looks) < 20

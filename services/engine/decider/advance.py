@@ -18,8 +18,8 @@ from services.engine.decider.outcomes import call_ended, incomplete
 from services.engine.decider.policy import Policy
 from services.engine.decider.state import CampaignState, OrgState, PartitionState
 
-_MOST_DROPPED = 500
-"""In one step, so that a large campaign that is over does not hold up the other orgs."""
+_MOST_DECIDED = 500
+"""In one step of one org, so that what is over there, one large campaign or many, does not hold up the other orgs."""
 _HOLD_ENDS = timedelta(minutes=1)
 """For so long after its hour a hold still counts as the same one."""
 
@@ -73,11 +73,12 @@ def _org_step(org: OrgState, now: datetime, policy: Policy, limit: int) -> list[
     events = _dispatch(org, now, policy, limit)
     if events:
         return events
+    room = min(limit, _MOST_DECIDED)
     for campaign in org.open.values():
-        events = _campaign_step(campaign, now, min(limit, _MOST_DROPPED))
-        if events:
-            return events
-    return []
+        if len(events) > room - 4:
+            break
+        events += _campaign_step(campaign, now, room - len(events))
+    return events
 
 
 def _campaign_step(campaign: CampaignState, now: datetime, limit: int) -> list[Event]:
@@ -157,9 +158,13 @@ def _held_back(ready: list[CampaignState], now: datetime, policy: Policy, limit:
     """
     if not policy.hour:
         return []
+    events: list[Event] = []
+    room = min(limit, _MOST_DECIDED)
     for campaign in ready:
+        if len(events) == room:
+            break
         if not _is_held(campaign, now) or campaign.retry_until is None:
-            return [Event(campaign.org_id, now, facts.CampaignHeldBack(retry_until=now + policy.hour), campaign.id)]
-        if campaign.retry_until <= now:
-            return _drop_pending(campaign, now, ORG_LIMIT_REACHED, min(limit, _MOST_DROPPED))
-    return []
+            events.append(Event(campaign.org_id, now, facts.CampaignHeldBack(retry_until=now + policy.hour), campaign.id))
+        elif campaign.retry_until <= now:
+            events += _drop_pending(campaign, now, ORG_LIMIT_REACHED, room - len(events))
+    return events
