@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import asyncpg
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
@@ -48,12 +48,13 @@ def with_async_driver(url: str) -> str:
 def open_database(database_url: str, **options: Any) -> AsyncEngine:
     """An engine for SQLite (a file, WAL) or PostgreSQL (asyncpg); connects on first use. `options` go to SQLAlchemy.
 
-    TLS is asked for as libpq does: by `sslmode`, `sslrootcert`, `sslcert`, `sslkey` in the query of the URL.
+    TLS is asked for as libpq does: by `sslmode`, `sslrootcert`, `sslcert`, `sslkey` in the query of the URL. They stay in the
+    engine's URL, so that whatever is opened by that one is opened alike.
     """
     url = make_url(with_async_driver(database_url))
     if url.get_backend_name() != "sqlite":
-        url, tls = _tls_arguments(url)
-        engine = create_async_engine(url, hide_parameters=True, connect_args=tls, **options)
+        engine = create_async_engine(url, hide_parameters=True, **options)
+        event.listen(engine.sync_engine, "do_connect", _give_tls_arguments)
         event.listen(engine.sync_engine, "connect", notice_vanished_peer)
         return engine
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}
@@ -63,10 +64,11 @@ def open_database(database_url: str, **options: Any) -> AsyncEngine:
     return engine
 
 
-def _tls_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
-    """libpq's TLS parameters taken out of the URL, as arguments for asyncpg, which reads them in an address only."""
-    tls = {name: value for name, value in url.query.items() if name.startswith("ssl")}
-    return url.difference_update_query(tls), {"dsn": f"postgresql:///?{urlencode(tls, doseq=True)}"} if tls else {}
+def _give_tls_arguments(dialect: Any, record: Any, positional: Any, arguments: dict[str, Any]) -> None:
+    """Of SQLAlchemy's event `do_connect`: hands libpq's TLS parameters to asyncpg in an address, the only place where it reads them."""
+    tls = {name: arguments.pop(name) for name in [*arguments] if name.startswith("ssl")}
+    if tls:
+        arguments["dsn"] = f"postgresql:///?{urlencode(tls, doseq=True)}"
 
 
 def open_sqlite_writer(database: AsyncEngine) -> Engine:

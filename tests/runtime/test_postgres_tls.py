@@ -1,5 +1,6 @@
 """A PostgreSQL that demands TLS is reached, and checked, as `sslmode`, `sslrootcert`, `sslcert` and `sslkey` say."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,17 @@ import trustme
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from projections.queries.read_model import ReadModelAwayError, SqlReadModel
+from projections.queries.views import CampaignVersion
 from projections.store.engine import open_database, reading
+from tests.engine.given import World
+from tests.projections.given import fill, open_store, records
 from tests.support.secure_broker import identity
 from tests.support.secure_postgres import secure_postgres, server_programs
 
 _REFUSALS = (SQLAlchemyError, OSError, ssl.SSLError, ValueError)
+_SSL_REQUEST = (8).to_bytes(4) + (80_877_103).to_bytes(4)
+"""PostgreSQL's protocol, "SSLRequest": the first that a client says where it wants TLS, before anything of itself."""
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +74,36 @@ async def test_verify_full_checks_the_name_of_the_host_and_verify_ca_does_not(ur
     assert await _asks(f"{elsewhere}?sslmode=verify-ca&sslrootcert={tmp_path / 'ca.pem'}&{own}")
     with pytest.raises(_REFUSALS):
         await _asks(f"{elsewhere}?sslmode=verify-full&sslrootcert={tmp_path / 'ca.pem'}&{own}")
+
+
+async def test_the_short_way_to_a_version_asks_for_tls_as_all_else_does(url: str, own: str, tmp_path: Path) -> None:
+    verified = f"{url}?sslmode=verify-full&sslrootcert={tmp_path / 'ca.pem'}&{own}"
+    world = World()
+    campaign_id = world.create(1)
+    async with open_store(verified) as store:
+        await fill(store, records(world.log))
+        model = SqlReadModel(store.database)
+        found = await model.version("org-1", campaign_id)
+        await model.close()
+    assert found == CampaignVersion(None, len(world.log))
+
+
+async def test_a_server_without_tls_is_told_nothing_where_tls_is_demanded_whatever_is_asked() -> None:
+    heard: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
+
+    async def refuse_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.readexactly(8)
+        writer.write(b"N")
+        heard.put_nowait((first, await reader.read(65_536)))
+        writer.close()
+
+    server = await asyncio.start_server(refuse_tls, "127.0.0.1", 0)
+    async with server:
+        database = open_database(f"postgresql://ringfold@127.0.0.1:{server.sockets[0].getsockname()[1]}/none?sslmode=require")
+        model = SqlReadModel(database)
+        for question in (model.campaign("org-1", "c-1"), model.version("org-1", "c-1")):
+            with pytest.raises(ReadModelAwayError):
+                await question
+            assert await heard.get() == (_SSL_REQUEST, b"")
+        await model.close()
+        await database.dispose()
