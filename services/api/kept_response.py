@@ -41,15 +41,18 @@ class KeptResponse(web.StreamResponse):
         super().__init__()
         self._keep_alive = True
         named = f"{rfc822_formatted_time()}\r\n{REQUEST_ID_HEADER}: {request_id}\r\n\r\n"
-        self._content = b"".join((head, named.encode(), body))
+        self._parts = head, named.encode(), body
         self._body_length = len(body)
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        """Return once the client has taken so much that more may be written, as any other response does when it ends."""
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client is gone")
-        transport.write(self._content)
+        transport.write(b"".join(self._parts))
         self._eof_sent = True
+        if request.protocol.writing_paused:
+            await request.writer.drain()
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
