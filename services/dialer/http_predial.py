@@ -11,6 +11,7 @@ from events.campaigns import BackoffPlan, Server
 from events.contacts import dialed_number
 from events.instants import iso
 from projections.dial_task.task import DialTask
+from services.dialer.http_answers import content_of
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
 from services.dialer.predial_turns import PredialTurns
 from services.runtime.clock import Clock
@@ -65,22 +66,13 @@ class HttpPredial:
             async with self._http.post(server.url or "", data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
                 if not 200 <= response.status < 300:
                     return PredialFailed(f"answered {response.status}"), response.status
-                return verdict_of(await _content(response)), response.status
+                return verdict_of(await content_of(response, _LARGEST_ANSWER_BYTES)), response.status
         except TimeoutError:
             return PredialFailed(f"no answer within {server.timeout_seconds or DEFAULT_TIMEOUT_SECONDS:g} seconds"), None
         except AddressRefusedError as error:
             return PredialFailed(str(error)), None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return PredialFailed(f"could not be asked: {type(error).__name__}"), None
-
-
-async def _content(response: aiohttp.ClientResponse) -> bytes:
-    content = b""
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > _LARGEST_ANSWER_BYTES:
-            return b""
-    return content
 
 
 def predial_message(task: DialTask, timestamp_ms: int) -> dict[str, Any]:

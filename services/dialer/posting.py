@@ -5,6 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from services.dialer.http_answers import content_of
 from services.dialer.provider import Answer, NotPlaced, Unknown
 
 _LARGEST_ANSWER_BYTES = 256 * 1024
@@ -26,7 +27,7 @@ async def post_once(
     """
     try:
         async with http.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
-            content = await response.content.read(_LARGEST_ANSWER_BYTES)
+            content = await content_of(response, _LARGEST_ANSWER_BYTES)
             if response.status == 429:
                 return NotPlaced("the provider answered 429", too_many=True, retry_after_seconds=_retry_after_seconds(response.headers))
             return read_answer(response.status, content)

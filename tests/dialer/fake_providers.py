@@ -1,6 +1,7 @@
 """Owns the providers of the contract suite: each a real HTTP server that counts what it gets and answers as the test says."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from services.dialer.provider import CallProvider
 from services.dialer.twilio_provider import TwilioProvider
 from services.dialer.vapi_provider import VapiCompatibleProvider
 from services.runtime.provider_choice import TwilioConfig
+from tests.dialer.given import settle
 
 SID = "CA" + "0" * 31 + "7"
 ACCOUNT = "AC" + "a" * 32
@@ -26,6 +28,8 @@ class FakeProvider:
     """What the real one answers when it takes a call."""
     answer: tuple[int, Any] | str = (200, {})
     headers: dict[str, str] = field(default_factory=dict)
+    in_pieces: bool = False
+    """Whether an answer's content is sent in two pieces, with time between them to read the first."""
     posts: list[web.Request] = field(default_factory=list)
     forms: list[list[tuple[str, str]]] = field(default_factory=list)
 
@@ -34,13 +38,13 @@ class FakeProvider:
         app.router.add_post("/{path:.*}", self._respond)
         return app
 
-    async def _respond(self, request: web.Request) -> web.Response:
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
         self.posts.append(request)
         if request.content_type == "application/x-www-form-urlencoded":
             self.forms.append([(name, str(value)) for name, value in (await request.post()).items()])
         match self.answer:
             case "taken":
-                return web.json_response(self.taken[1], status=self.taken[0])
+                return await self._say(request, *self.taken)
             case "hangs":
                 await asyncio.sleep(60)
             case "hangs up":
@@ -48,8 +52,20 @@ class FakeProvider:
                 assert request.transport is not None
                 request.transport.abort()
             case (int(status), content):
-                return web.json_response(content, status=status, headers=self.headers)
+                return await self._say(request, status, content)
         return web.Response()
+
+    async def _say(self, request: web.Request, status: int, content: Any) -> web.StreamResponse:
+        if not self.in_pieces:
+            return web.json_response(content, status=status, headers=self.headers)
+        body = json.dumps(content).encode()
+        response = web.StreamResponse(status=status, headers=self.headers)
+        response.content_length = len(body)
+        await response.prepare(request)
+        await response.write(body[:-2])
+        await settle()
+        await response.write(body[-2:])
+        return response
 
 
 def vapi(http: aiohttp.ClientSession, url: str) -> CallProvider:

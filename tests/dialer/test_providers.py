@@ -42,6 +42,18 @@ async def test_a_call_that_is_taken_is_placed_under_the_providers_id(connected: 
     assert len(connected.fake.posts) == 1
 
 
+async def test_an_answer_that_comes_in_two_pieces_is_read_to_its_end(connected: Connected) -> None:
+    connected.fake.in_pieces = True
+    connected.fake.answer = "taken"
+    assert isinstance(await connected.adapter.place(CALL), Placed)
+
+
+async def test_an_answer_without_an_end_in_sight_is_read_no_further_than_is_bearable(connected: Connected) -> None:
+    status, content = connected.fake.taken
+    connected.fake.answer = (status, {"more": "x" * 300_000, **content})
+    assert isinstance(await connected.adapter.place(CALL), Unknown)
+
+
 @pytest.mark.parametrize("fault", ["hangs", "hangs up"])
 async def test_a_provider_that_does_not_answer_leaves_the_call_unknown_and_is_not_asked_again(connected: Connected, fault: str) -> None:
     connected.fake.answer = "taken"

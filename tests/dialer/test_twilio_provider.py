@@ -77,9 +77,10 @@ async def test_a_phone_number_id_without_a_caller_is_refused_without_asking(fake
         (400, 99999, "call.start.error-provider-refused"),
     ],
 )
-async def test_an_error_about_the_call_refuses_it_for_its_reason(
+async def test_an_error_about_the_call_refuses_it_for_its_reason_in_however_many_pieces_it_comes(
     fake: FakeProvider, place: Any, status: int, code: int, ended_reason: str
 ) -> None:
+    fake.in_pieces = code % 2 == 0
     fake.answer = (status, {"code": code, "message": "why", "status": status})
     assert await place(CALL) == Refused(ended_reason, f"the provider answered {status}, error {code}")
 
