@@ -54,7 +54,7 @@ class Circuit:
         self._trial_until = 0.0
 
     def told_nothing(self) -> None:
-        """The provider refused a call, or it refused us: where the call was to try, the next may try at once."""
+        """The provider was not asked, or refused a call, or us: where the call was to try, the next may try at once."""
         self._trial_until = 0.0
 
     def not_reached(self, now: float, at_least_seconds: float = 0.0) -> None:

@@ -26,7 +26,8 @@ class Placed:
 class Refused:
     """The provider will not place this call, and asking again would not help.
 
-    `knows_us` is false where it may be us whom it refuses, and only this call has asked often enough.
+    `knows_us` is false where that says nothing of how well the provider is: it was not asked, or it may be us whom it refuses,
+    and only this call has asked often enough.
     """
 
     ended_reason: str

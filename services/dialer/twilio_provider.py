@@ -70,7 +70,7 @@ class TwilioProvider:
     async def place(self, call: PlaceCall) -> Answer:
         caller = self._config.callers.get(call.task.phone_number_id or "")
         if caller is None:
-            return Refused(NO_CALLER, "no caller number is configured for the phoneNumberId")
+            return Refused(NO_CALLER, "no caller number is configured for the phoneNumberId", knows_us=False)
         body = urlencode(list(call_form(call, caller, self._config))).encode()
         return await post_once(self._http, self._url, body, self._headers, self._timeout, _answer)
 

@@ -8,10 +8,12 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
+from services.dialer.lines import new_line
 from services.dialer.provider import LookupFailedError, NotPlaced, PlaceCall, Placed, Refused
-from services.dialer.twilio_provider import call_form
+from services.dialer.twilio_provider import NO_CALLER, call_form
 from tests.dialer.fake_providers import ACCOUNT, ADAPTERS, SID, FakeProvider, twilio, twilio_config
-from tests.dialer.given import CAMPAIGN, call_id, task
+from tests.dialer.given import CAMPAIGN, call_id, no_jitter, task
+from tests.support.clock import ManualClock
 
 CALL = PlaceCall(task(), 2, "https://api.example.com/back")
 
@@ -59,8 +61,23 @@ def test_machine_detection_may_be_off() -> None:
 async def test_a_phone_number_id_without_a_caller_is_refused_without_asking(fake: FakeProvider, place: Any) -> None:
     for phone_number_id in ("phone-2", None):
         answer = await place(PlaceCall(task(phone_number_id=phone_number_id), 1, "http://back"))
-        assert answer == Refused("call.start.error-get-phone-number", "no caller number is configured for the phoneNumberId")
+        assert isinstance(answer, Refused)
+        assert (answer.ended_reason, answer.error) == (NO_CALLER, "no caller number is configured for the phoneNumberId")
     assert fake.posts == []
+
+
+async def test_a_call_that_twilio_is_not_asked_for_tells_nothing_of_how_well_twilio_is() -> None:
+    clock = ManualClock()
+    async with aiohttp.ClientSession() as http:
+        line = new_line(twilio(http, "http://127.0.0.1:1"), clock, no_jitter, 10)
+        line.learn(NotPlaced("the provider answered 429", too_many=True))
+        pace = line.posting.per_second
+        clock.move(seconds=1)
+        await line.admission("acme")
+        line.hear(call_id(), await line.provider.place(PlaceCall(task(phone_number_id="phone-2"), 1, "http://back")))
+        assert not line.circuit.is_closed
+        assert line.posting.per_second == pace
+        assert line.circuit.admit(clock.monotonic()) == 0
 
 
 @pytest.mark.parametrize(
