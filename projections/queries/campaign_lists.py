@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from projections.campaign_progress.rows import CAMPAIGN_COLUMNS, CampaignRow
 from projections.queries.campaigns import select_generation
 from projections.queries.marks import MARK_EVERY, NEAR, KnownMarks, Marks
+from projections.queries.page_size import check_page
 from projections.queries.views import CampaignsQuery, Comparison, Page
 from projections.store.tables import campaigns, offsets
 
@@ -31,15 +32,16 @@ async def read_campaigns_page(connection: AsyncConnection, query: CampaignsQuery
     count = min(query.limit, marks.total - start)
     if query.order != "createdAt" or start <= NEAR:
         ordered = _ordered(select(*_COLUMNS).where(*conditions), query, connection.dialect.name)
-        return Page(await _rows(connection, ordered.limit(count).offset(start)), marks.total)
+        return Page(await _rows(connection, ordered.limit(count).offset(start), count), marks.total)
     if marks.keys is None:
         marks = known.keep(which, state, Marks(marks.total, await _keys(connection, conditions)))
     first = marks.total - start - count if query.descending else start
-    rows = await _rows(connection, _from_mark(conditions, marks, first).limit(count))
+    rows = await _rows(connection, _from_mark(conditions, marks, first).limit(count), count)
     return Page(rows[::-1] if query.descending else rows, marks.total)
 
 
-async def _rows(connection: AsyncConnection, statement: Select[Any]) -> list[CampaignRow]:
+async def _rows(connection: AsyncConnection, statement: Select[Any], count: int) -> list[CampaignRow]:
+    await check_page(connection, statement, count, campaigns.c.spec)
     return [CampaignRow(*row) for row in await connection.execute(statement)]
 
 

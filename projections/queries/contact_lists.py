@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from projections.campaign_progress.rows import CAMPAIGN_COLUMNS, CampaignRow
 from projections.queries.campaigns import of_org, select_version
 from projections.queries.marks import MARK_EVERY, NEAR, KnownMarks, Marks
+from projections.queries.page_size import check_page
 from projections.queries.views import CallView, ContactOrder, Page
 from projections.store.tables import calls, campaigns
 
@@ -86,6 +87,7 @@ class _Contacts:
 
     async def _rows(self, conditions: Sequence[ColumnElement[bool]], passed: int, count: int) -> list[CallView]:
         query = select(*_VIEW).where(*conditions).order_by(calls.c.position).offset(passed).limit(count)
+        await check_page(self._connection, query, count, calls.c.customer, calls.c.analysis)
         return [CallView(*row) for row in await self._connection.execute(query)]
 
     async def _positions(self, conditions: Sequence[ColumnElement[bool]]) -> list[Any]:

@@ -35,7 +35,7 @@ class CallsReplacedError(Exception):
 
 
 class ReadModel(Protocol):
-    """Rows as of one moment for each call of a method; each raises `ReadModelAwayError`."""
+    """Rows as of one moment for each call of a method; each raises `ReadModelAwayError`, and where it gives a page `PageTooLargeError`."""
 
     async def version(self, org_id: str, campaign_id: str) -> CampaignVersion | None:
         """Of the campaign that `campaign` would give, for much less than that."""
@@ -46,13 +46,16 @@ class ReadModel(Protocol):
     async def campaign_and_calls(
         self, org_id: str, campaign_id: str, limit: int, *, deleted: bool = False
     ) -> tuple[CampaignRow, list[CallView]] | None:
-        """The campaign as `campaign` gives it, and its first calls, up to `limit`, as of the same moment."""
+        """The campaign as `campaign` gives it, and its first calls as `calls_from` gives them, as of the same moment."""
 
     async def campaigns(self, query: CampaignsQuery) -> Page[CampaignRow]:
         """A page of the org's campaigns."""
 
     async def calls_from(self, campaign: CampaignRow, position: int, limit: int) -> list[CallView]:
-        """Up to `limit` calls from `position` on; raises `CallsReplacedError` if the campaign's contacts are others by now."""
+        """Calls from `position` on, in order, until there are `limit` or they are large: fewer are the last unless they are `is_large`.
+
+        Raises `CallsReplacedError` if the campaign's contacts are others by now.
+        """
 
     async def newest_calls(self, org_id: str, campaign_id: str, limit: int) -> list[CallDetail] | None:
         """The campaign's calls, last position first; None where the org has no such campaign."""

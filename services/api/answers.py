@@ -77,10 +77,15 @@ def _call_fields(call: CallView) -> dict[str, Any]:
     }
 
 
-def call_by_itself(detail: CallDetail) -> dict[str, Any]:
-    """What `GET /call/{id}` answers (contract, "Calls by themselves")."""
-    call, campaign = detail
+def campaign_ids(campaign: CampaignRow) -> dict[str, Any]:
+    """What calls by themselves tell of their campaign; read once for all of them, since a campaign may be large."""
     spec = orjson.loads(campaign.spec)
+    return {field: spec.get(field) for field in ("assistantId", "workflowId", "squadId", "phoneNumberId")}
+
+
+def call_by_itself(detail: CallDetail, ids: dict[str, Any]) -> dict[str, Any]:
+    """What `GET /call/{id}` answers (contract, "Calls by themselves"); `ids` are the `campaign_ids`."""
+    call, campaign = detail
     return _present(
         {
             "orgId": campaign.org_id,
@@ -89,10 +94,8 @@ def call_by_itself(detail: CallDetail) -> dict[str, Any]:
             "createdAt": call.created_at,
             "updatedAt": call.updated_at,
             **_call_fields(call),
-            "assistantId": spec.get("assistantId"),
-            "workflowId": spec.get("workflowId"),
-            "squadId": spec.get("squadId"),
-            "phoneNumberId": spec.get("phoneNumberId") or call.phone_number_id,
+            **ids,
+            "phoneNumberId": ids["phoneNumberId"] or call.phone_number_id,
             "cost": call.cost,
         }
     )

@@ -26,6 +26,7 @@ from services.api.known_answers import KnownAnswers
 from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
 from services.api.own_store import metadata
+from services.api.pages import PageRoom
 from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.remembered_requests import RememberedRequests
 from services.api.repeats import Repeats
@@ -136,6 +137,7 @@ class Api:
                 TokenBuckets(clock, settings.api_key_requests_per_second, _BURST_SECONDS * settings.api_key_requests_per_second),
                 TokenBuckets(clock, settings.api_org_requests_per_second, _BURST_SECONDS * settings.api_org_requests_per_second),
             ),
+            pages=PageRoom(),
             bodies=BodyReader(settings.api_max_large_bodies),
             uploads=Uploads(
                 settings.data_dir / "uploads", settings.api_max_upload_bytes, settings.api_upload_seconds, settings.api_max_uploads

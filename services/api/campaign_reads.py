@@ -1,10 +1,13 @@
 """Owns GET of campaigns and of V2's contacts."""
 
+from typing import Any
+
 import orjson
 from aiohttp import web
 
 from events.ids import is_uuid
 from projections.campaign_progress.rows import CampaignRow
+from projections.queries.calls import call_characters
 from projections.queries.views import CampaignVersion, Page
 from services.api.answered_writes import campaign_id_in, no_campaign
 from services.api.answers import campaign_summary, contact, listed_campaign, page_of
@@ -12,8 +15,9 @@ from services.api.campaign_stream import PAGE, calls_of, campaign_chunks
 from services.api.context import ORG, context_of
 from services.api.generations import Generation
 from services.api.known_answers import Question
+from services.api.pages import page_response
 from services.api.query_parameters import Parameters, campaigns_query, contacts_query
-from services.api.responding import json_response, unless_known, write_chunks
+from services.api.responding import unless_known, write_chunks
 
 
 async def get_whole_campaign(request: web.Request) -> web.StreamResponse:
@@ -47,20 +51,28 @@ async def get_summary(request: web.Request) -> web.StreamResponse:
 
 
 async def list_campaigns(generation: Generation, request: web.Request) -> web.StreamResponse:
+    context = context_of(request)
     query, counters = campaigns_query(request[ORG], request.query)
-    page: Page[CampaignRow] = Page([], 0)
-    if query.campaign_id is None or is_uuid(query.campaign_id):
-        page = await context_of(request).read_model.campaigns(query)
-    results = [campaign_summary(row, counters) if generation.summarises else listed_campaign(row) for row in page.items]
-    return json_response(page_of(results, page.total, query.page, query.limit, "DESC" if query.descending else "ASC"))
+
+    def answer(row: CampaignRow) -> dict[str, Any]:
+        return campaign_summary(row, counters) if generation.summarises else listed_campaign(row)
+
+    def whole(results: list[orjson.Fragment]) -> dict[str, Any]:
+        return page_of(results, page.total, query.page, query.limit, "DESC" if query.descending else "ASC")
+
+    async with context.pages:
+        page: Page[CampaignRow] = Page([], 0)
+        if query.campaign_id is None or is_uuid(query.campaign_id):
+            page = await context.read_model.campaigns(query)
+        return await page_response(page.items, lambda row: len(row.spec), answer, whole)
 
 
 async def list_contacts(request: web.Request) -> web.StreamResponse:
+    context, campaign_id = context_of(request), campaign_id_in(request)
     statuses, order, page_number, limit = contacts_query(request.query)
-    campaign_id = request.match_info["id"]
-    page = None
-    if is_uuid(campaign_id):
-        page = await context_of(request).read_model.contacts(request[ORG], campaign_id, statuses, order, page_number, limit)
-    if page is None:
-        raise no_campaign(campaign_id)
-    return json_response(page_of(map(contact, page.items), page.total, page_number, limit, "ASC"))
+    async with context.pages:
+        page = await context.read_model.contacts(request[ORG], campaign_id, statuses, order, page_number, limit)
+        if page is None:
+            raise no_campaign(campaign_id)
+        total = page.total
+        return await page_response(page.items, call_characters, contact, lambda results: page_of(results, total, page_number, limit, "ASC"))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import orjson
 
 from projections.campaign_progress.rows import CampaignRow
+from projections.queries.calls import is_large
 from projections.queries.read_model import ReadModel
 from projections.queries.views import CallView
 from services.api.answers import campaign_call, campaign_fields
@@ -12,7 +13,7 @@ from services.api.log_answers import FoldedCampaign
 
 PAGE = 1_000
 ReadCalls = Callable[[int, int], Awaitable[list[CallView]]]
-"""Calls from a position on, up to a number of them, in order."""
+"""Calls from a position on, up to a number of them, in order; fewer where they are the last or large."""
 
 
 def calls_of(row: CampaignRow, first_page: list[CallView], read_model: ReadModel) -> ReadCalls:
@@ -86,10 +87,10 @@ async def _dial_plan(row: CampaignRow, read: ReadCalls) -> AsyncIterator[bytes]:
 
 
 async def pages_of(row: CampaignRow, read: ReadCalls) -> AsyncIterator[list[CallView]]:
-    """The campaign's calls in the order of positions, by the thousand."""
+    """The campaign's calls in the order of positions, by the thousand or fewer."""
     position = row.first_position
     while page := await read(position, PAGE):
         yield page
         position = page[-1].position + 1
-        if len(page) < PAGE:
+        if len(page) < PAGE and not is_large(page):
             return

@@ -11,6 +11,7 @@ from services.api.bodies import BodyReader
 from services.api.command_log import CommandLog
 from services.api.known_answers import KnownAnswers
 from services.api.metrics import ApiMetrics
+from services.api.pages import PageRoom
 from services.api.rate_limits import RateLimits
 from services.api.repeats import Repeats
 from services.api.requests_in_progress import RequestsInProgress
@@ -31,6 +32,7 @@ class ApiContext:
     authenticator: Authenticator
     rate_limits: RateLimits
     bodies: BodyReader
+    pages: PageRoom
     uploads: Uploads
     read_model: ReadModel
     known_answers: KnownAnswers

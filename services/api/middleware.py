@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from projections.queries.page_size import PageTooLargeError
 from projections.queries.read_model import CallsReplacedError, ReadModelAwayError
 from services.api.context import CONTEXT, ORG, REQUEST_ID, ApiContext, context_of
 from services.api.errors import ApiError, ForbiddenError, error_response
@@ -96,6 +97,8 @@ def _answer_to(error: Exception, request: web.Request, route: str) -> web.Respon
         allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         message = f"Cannot {request.method} {request.path}" if error.status == 404 else error.reason
         return error_response(error.status, message, allowed)
+    if isinstance(error, PageTooLargeError):
+        return error_response(HTTPStatus.BAD_REQUEST, [str(error)])
     if isinstance(error, ReadModelAwayError | CallsReplacedError):
         return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "the campaigns can not be read now", {"Retry-After": "1"})
     if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):

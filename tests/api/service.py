@@ -33,6 +33,7 @@ from services.api.known_answers import KnownAnswers
 from services.api.log_answers import LogAnswers
 from services.api.metrics import ApiMetrics
 from services.api.own_store import metadata
+from services.api.pages import PageRoom
 from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.remembered_requests import RememberedRequests
 from services.api.repeats import Repeats
@@ -214,6 +215,7 @@ async def running_service(directory: Path, database_url: str | None = None, **op
             TokenBuckets(clock, options.get("key_rate", 0.0), options.get("key_rate", 0.0) * 2),
             TokenBuckets(clock, options.get("org_rate", 0.0), options.get("org_rate", 0.0) * 2),
         ),
+        pages=PageRoom(),
         bodies=BodyReader(2),
         uploads=Uploads(directory / "uploads", options.get("max_upload_bytes", 10_000_000), 10.0, 2),
         read_model=read_model,
