@@ -1,5 +1,6 @@
 """Owns what a campaign is: its target, number, schedule, limits and webhooks as the contract takes them."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -12,6 +13,8 @@ DEFAULT_MAX_CONCURRENCY = 10
 MAX_CONTACTS_PER_REQUEST = 10_000
 MAX_CONTACTS_PER_COMMAND = 4_000
 """An engine transaction holds at most 5,000 events, and each contact of a command becomes one (design, "Commands and events")."""
+
+_UNPRINTED = re.compile(r"[\s\x00-\x1f\x7f]")
 
 TARGETS = ("assistantId", "workflowId", "squadId")
 
@@ -106,6 +109,9 @@ class CampaignSpec(Wire):
             messages.append(f"exactly one of assistantId, workflowId or squadId is required, {given} were given")
         if self.predial_plan is not None and (self.server is None or self.server.url is None):
             messages.append("predialPlan needs server.url, which is asked before each call")
+        if self.server is not None and self.server.url is not None and _UNPRINTED.search(self.server.url):
+            # not in the URL's own pattern, since facts of before there was this rule must still be read
+            messages.append("server.url must hold no whitespace and no control characters")
         return messages
 
 

@@ -19,6 +19,8 @@ _REFUSED_V6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16",
 """Within global unicast: IETF's special uses with Teredo, documentation, and 6to4, which wraps any IPv4 address."""
 _REFUSED_V4 = tuple(map(ip_network, ("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/3")))
 """What some releases of Python count as public: shared, special and test ranges, multicast and reserved."""
+_LONGEST_HOST = 253
+"""Characters of a name in DNS as it is written (RFC 1035)."""
 
 
 class AddressRefusedError(aiohttp.ClientError):
@@ -29,12 +31,16 @@ class AddressRefusedError(aiohttp.ClientError):
 
 
 def server_of(url: str) -> str:
-    """The URL's `host:port`, by which its server is told from others; `-` where it can not be read."""
+    """The URL's `host:port`, by which its server is told from others: short and printable ASCII, so that any store and index takes it.
+
+    `-` where the URL can not be read, or its host is none that DNS could know.
+    """
     try:
         parsed = URL(url)
-        return f"{parsed.host}:{parsed.port}"
+        host, port = parsed.raw_host or "", parsed.port
     except ValueError:
         return "-"
+    return f"{host}:{port}" if len(host) <= _LONGEST_HOST and host.isascii() and host.isprintable() else "-"
 
 
 def is_public(address: str) -> bool:

@@ -6,8 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from events.calls import contact_after, was_conversation
-from events.campaigns import CampaignDraft, CampaignEdit
+from events.campaigns import CampaignDraft, CampaignEdit, Server
+from events.commands import CreateCampaign
 from events.contacts import Customer
+from events.facts import CampaignCreated
 from events.validation import messages_of
 
 
@@ -96,6 +98,13 @@ def test_max_concurrency_is_a_whole_number_from_1_to_500(value: Any, taken: bool
 
 def test_pre_dial_needs_a_server() -> None:
     assert broken(CampaignDraft, draft(predialPlan={})) == ["predialPlan needs server.url, which is asked before each call"]
+
+
+@pytest.mark.parametrize("url", ["http://a\0b/", "https://hooks.test/\x1f", "https://hooks.test/\x7f"])
+def test_a_servers_url_holds_no_control_characters_but_a_fact_that_does_is_read(url: str) -> None:
+    for model in (CampaignDraft, CreateCampaign):
+        assert broken(model, draft(server={"url": url})) == ["server.url must hold no whitespace and no control characters"]
+    assert CampaignCreated.model_validate({"name": "n", "maxConcurrency": 1, "server": {"url": url}}).server == Server(url=url)
 
 
 @pytest.mark.parametrize(

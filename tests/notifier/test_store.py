@@ -120,6 +120,18 @@ async def test_each_receiver_has_a_lane_by_host_and_org(any_store: Store) -> Non
     assert await any_store.outbox.lanes(1) == {}
 
 
+_LONG_HOST = ".".join("".join(chr(0x4E00 + 7_919 * (label * 15 + place) % 20_000) for place in range(15)) for label in range(120))
+"""In Chinese, so that it takes 5,519 bytes of UTF-8, which do not compress."""
+
+
+@pytest.mark.parametrize("host", ["a\0b", "\x7f", _LONG_HOST, "x" * 1_990])
+async def test_no_url_that_stands_on_the_log_stops_its_partition(any_store: Store, host: str) -> None:
+    """PostgreSQL's text holds no NUL, and its indexes no more than 2,704 bytes."""
+    told = await any_store.take_in(*ready(server={"url": f"http://{host}/"}), event("CampaignStarted"))
+    assert len(told) == 1
+    assert await any_store.due() == ["campaign.started"]
+
+
 async def test_of_very_many_receivers_those_are_looked_at_whose_messages_are_due_first(
     any_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.url_guard import AddressRefusedError, AllowedHosts, GuardedConnector, guarded_session, is_public
+from services.runtime.url_guard import AddressRefusedError, AllowedHosts, GuardedConnector, guarded_session, is_public, server_of
 
 PRIVATE_V4 = ["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "0.0.0.0/8", "224.0.0.0/3"]
 WRAPPED = ["::ffff:0:0", "64:ff9b::", "2002::", "::", "2001::"]
@@ -163,3 +163,27 @@ async def test_an_allowed_host_is_asked(inside: tuple[Inside, int]) -> None:
             async with http.post(f"http://{host}:{port}/") as response:
                 assert response.status == 200
     assert ours.asked == 2
+
+
+@given(st.text(), st.text())
+def test_a_server_is_told_from_others_by_a_short_printable_name(host: str, tail: str) -> None:
+    for url in (f"https://{host}", f"https://{host}/{tail}", host):
+        server = server_of(url)
+        assert server.isascii()
+        assert server.isprintable()
+        assert 0 < len(server) < 300
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("https://User:pw@Hooks.Test/in", "hooks.test:443"),
+        ("http://b\u00fccher.test:81/", "xn--bcher-kva.test:81"),
+        ("http://[::1]/", "::1:80"),
+        ("http://a\0b/", "-"),
+        ("http://" + "a" * 254 + "/", "-"),
+        ("http://a:99999/", "-"),
+    ],
+)
+def test_a_server_is_named_by_host_and_port_as_dns_knows_them(url: str, server: str) -> None:
+    assert server_of(url) == server
