@@ -8,11 +8,10 @@ from events.campaigns import (
     MAX_CONTACTS_PER_COMMAND,
     CampaignEdit,
     CampaignSpec,
+    Counted,
     contact_rules,
-    count_contacts,
-    count_rules,
 )
-from events.contacts import Contact, DialPlanEntry, broken
+from events.contacts import Contacts, DialPlan, broken
 from events.instants import Instant
 from events.wire import Attempt, EndedReason, Identifier, Opaque, WholeNumber, Wire
 
@@ -31,7 +30,7 @@ class CommandData(Wire):
     """Why the envelope names no campaign, where that is so."""
 
 
-class CreateCampaign(CampaignSpec, CommandData):
+class CreateCampaign(CampaignSpec, Counted, CommandData):
     """Create a campaign, its contacts inline or in `parts` `AddContacts` commands that follow.
 
     The envelope has no `subject`: the campaign's id follows from the org and the command's id.
@@ -41,29 +40,28 @@ class CreateCampaign(CampaignSpec, CommandData):
 
     type_name = "CreateCampaign.v1"
     without_subject = "the campaign's id follows from orgid and id"
+    max_contacts = MAX_CONTACTS_PER_COMMAND
 
-    customers: Annotated[list[Contact], Field(min_length=1)] | None = None
-    dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
+    customers: Contacts | None = None
+    dial_plan: DialPlan | None = None
     parts: Annotated[WholeNumber, Field(ge=0, le=MAX_PARTS)] = 0
     has_dial_plan: bool = False
 
     @model_validator(mode="after")
     def _rules(self) -> "CreateCampaign":
         messages = self.spec_rules()
-        contacts = count_contacts(self.customers, self.dial_plan)
-        if self.parts and contacts:
+        if self.parts and (self.customers or self.dial_plan):
             messages.append("parts and inline contacts exclude each other")
         elif self.parts:
             messages += contact_rules(self.phone_number_id, None if self.has_dial_plan else (), () if self.has_dial_plan else None)
         else:
             messages += contact_rules(self.phone_number_id, self.customers, self.dial_plan)
-        messages += count_rules(contacts, MAX_CONTACTS_PER_COMMAND)
         if messages:
             raise broken(messages)
         return self
 
 
-class AddContacts(CommandData):
+class AddContacts(Counted, CommandData):
     """More contacts: of a campaign that is created in parts, or, without `part`, of one whose contacts are complete and that is not over.
 
     `part` counts from 0, and parts are taken in order. `firstEntry` is the index, in the whole dial plan, of the first entry
@@ -72,10 +70,11 @@ class AddContacts(CommandData):
     """
 
     type_name = "AddContacts.v1"
+    max_contacts = MAX_CONTACTS_PER_COMMAND
 
     part: Annotated[WholeNumber, Field(ge=0, le=MAX_PARTS)] | None = None
-    customers: Annotated[list[Contact], Field(min_length=1)] | None = None
-    dial_plan: Annotated[list[DialPlanEntry], Field(min_length=1)] | None = None
+    customers: Contacts | None = None
+    dial_plan: DialPlan | None = None
     first_entry: Annotated[WholeNumber, Field(ge=0, le=MAX_ENTRIES)] = 0
 
     @model_validator(mode="after")
@@ -85,7 +84,6 @@ class AddContacts(CommandData):
             messages.append("exactly one of customers and dialPlan is required")
         if self.part is None and self.dial_plan is not None:
             messages.append("part is required with dialPlan")
-        messages += count_rules(count_contacts(self.customers, self.dial_plan), MAX_CONTACTS_PER_COMMAND)
         if messages:
             raise broken(messages)
         return self

@@ -7,6 +7,7 @@ import orjson
 from pydantic import Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
+from events.lists import in_blocks
 from events.wire import VARIABLE_VALUES, NonEmpty, Opaque, Wire, made
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -114,6 +115,8 @@ def _judged(given: Any, judge: ValidatorFunctionWrapHandler) -> Customer:
 Contact = Annotated[Customer, WrapValidator(_judged)]
 """A customer as one of many."""
 
+Contacts = Annotated[list[Contact], Field(min_length=1), in_blocks(of=10)]
+
 
 def _variable_rules(field: str, overrides: dict[str, Any]) -> list[str]:
     values = overrides.get(VARIABLE_VALUES)
@@ -137,4 +140,7 @@ class DialPlanEntry(Wire):
     """The customers that are called from one phone number."""
 
     phone_number_id: NonEmpty
-    customers: Annotated[list[Contact], Field(min_length=1)]
+    customers: Contacts
+
+
+DialPlan = Annotated[list[DialPlanEntry], Field(min_length=1), in_blocks(of=1)]

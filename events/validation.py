@@ -32,10 +32,13 @@ _PHRASES = {
 
 
 def messages_of(error: ValidationError) -> list[str]:
-    """The messages in the order of the fields, at most 100 and then one that counts the rest; no message holds a given value."""
+    """The messages in the order of the fields, at most 100 and then one that counts the rest, as far as it was looked for.
+
+    No message holds a given value.
+    """
     messages = [message for detail in error.errors(include_url=False, include_input=False) for message in _messages(detail)]
     if len(messages) > MAX_MESSAGES:
-        return [*messages[:MAX_MESSAGES], f"and {len(messages) - MAX_MESSAGES} more"]
+        return [*messages[:MAX_MESSAGES], f"and at least {len(messages) - MAX_MESSAGES} more"]
     return messages
 
 

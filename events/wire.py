@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 VARIABLE_VALUES = "variableValues"
 
@@ -36,6 +37,10 @@ def is_deeper_than(value: Any, most: int) -> bool:
     return True
 
 
+MAX_PROPERTIES = 100
+"""More than any model has; what is beyond is not looked at one by one, as each unknown property is an error of its own."""
+
+
 def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -54,8 +59,13 @@ class Wire(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, value: Any) -> Any:
-        if isinstance(value, dict) and None in value.values():
-            return {k: v for k, v in value.items() if v is not None}
+        if not isinstance(value, dict):
+            return value
+        if None in value.values():
+            value = {k: v for k, v in value.items() if v is not None}
+        if len(value) > MAX_PROPERTIES and cls.model_config.get("extra") == "forbid":
+            context = {"most": MAX_PROPERTIES, "given": len(value)}
+            raise PydanticCustomError("too_many_properties", "must hold at most {most} properties, {given} were given", context)
         return value
 
     def to_wire(self) -> dict[str, Any]:
