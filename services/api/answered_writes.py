@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from services.api.campaign_stream import PAGE, calls_in, calls_of, campaign_chun
 from services.api.context import ORG, context_of
 from services.api.errors import NotFoundError, error_response
 from services.api.plans import Asked, Plan
+from services.api.repeats import Joined
 from services.api.request_identity import RequestIdentity
 from services.api.responding import write_chunks, write_whole
 from services.api.writing import Accepted, Refused
@@ -22,6 +24,8 @@ Plans = Callable[[Asked], Plan]
 Answer = Callable[[Accepted], Awaitable[web.StreamResponse]]
 """Writes what an accepted request is answered."""
 T = TypeVar("T")
+CarryOut = Callable[[Asked], Awaitable[T | Refused]]
+"""Does what is asked, or tells why not."""
 
 
 async def write(request: web.Request, body_hash: str, plans: Plans, answer: Answer, *, must_be_stored: bool = False) -> web.StreamResponse:
@@ -29,24 +33,41 @@ async def write(request: web.Request, body_hash: str, plans: Plans, answer: Answ
 
     `must_be_stored`: it is not begun where a repeat by way of another process, or after a restart, would not be known.
     """
+    return await joined(request, body_hash, by_plan(request, plans), answer, must_be_stored=must_be_stored)
+
+
+def by_plan(request: web.Request, plans: Plans) -> CarryOut[Accepted]:
+    """Makes the plan and carries it out."""
     context = context_of(request)
 
     async def carry_out(asked: Asked) -> Accepted | Refused:
         plan = await asyncio.to_thread(plans, asked) if _is_large(request) else plans(asked)
         return await context.writer.carry_out(plan)
 
-    return await joined(request, body_hash, carry_out, answer, must_be_stored=must_be_stored)
+    return carry_out
 
 
 async def joined(
     request: web.Request,
     body_hash: str,
-    carry_out: Callable[[Asked], Awaitable[T | Refused]],
+    carry_out: CarryOut[T],
     answer: Callable[[T], Awaitable[web.StreamResponse]],
     *,
     must_be_stored: bool = False,
 ) -> web.StreamResponse:
     """`write` of anything that is carried out once for all who ask the same."""
+    async with AsyncExitStack() as stack:
+        part = await begin(request, body_hash, carry_out, stack, must_be_stored=must_be_stored)
+        return await tell(request, part, answer)
+
+
+async def begin(
+    request: web.Request, body_hash: str, carry_out: CarryOut[T], stack: AsyncExitStack, *, must_be_stored: bool = False
+) -> Joined[T | Refused]:
+    """The first half of `joined`: what came of the request, to be told while `stack` lasts.
+
+    Who asks for much ends the call that holds it between the halves, since a client may be slow to read its answer: nothing here keeps it.
+    """
     context, key = context_of(request), request.headers.get("Idempotency-Key")
     identity = RequestIdentity.of(request[ORG], request.method, request.path, body_hash, key)
 
@@ -54,22 +75,24 @@ async def joined(
         with context.metrics.writes_waiting.track_inprogress():
             return await carry_out(Asked(request[ORG], command_id, identity.digest))
 
-    async with context.repeats.joined(identity, act, must_be_stored=must_be_stored) as part:
-        if isinstance(part.result, Refused):
-            refusal = part.result.error
-            response: web.StreamResponse = await write_whole(request, error_response(refusal.status, refusal.message))
-        else:
-            response = await answer(part.result)
-        await part.answered()
+    return await stack.enter_async_context(context.repeats.joined(identity, act, must_be_stored=must_be_stored))
+
+
+async def tell(request: web.Request, part: Joined[T | Refused], answer: Callable[[T], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    """The second half of `joined`: write the answer."""
+    if isinstance(part.result, Refused):
+        refusal = part.result.error
+        response: web.StreamResponse = await write_whole(request, error_response(refusal.status, refusal.message))
+    else:
+        response = await answer(part.result)
+    await part.answered()
     return response
 
 
-async def write_body(
-    request: web.Request, body: bytes, plans: Plans, status: int = 200, shown_status: str | None = None
-) -> web.StreamResponse:
-    """`write` of a request whose body is in memory, answered with the whole campaign."""
-    body_hash = await beside_if_large(body, lambda: hashlib.sha256(body).hexdigest())
-    return await write(request, body_hash, plans, lambda accepted: whole_campaign(request, accepted, status, shown_status))
+async def hash_of(body: bytes) -> str:
+    """Says of a request what its body asks."""
+    digest: str = await beside_if_large(body, lambda: hashlib.sha256(body).hexdigest())
+    return digest
 
 
 async def whole_campaign(

@@ -1,7 +1,7 @@
 """Owns `duplicateFromCampaignId`: a campaign made of another one and of what the request gives (contract, the table at its top)."""
 
-import hashlib
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
@@ -15,19 +15,20 @@ from events.overrides import deep_merged
 from events.validation import messages_of
 from events.wire import AnyWire
 from projections.campaign_progress.rows import CampaignRow
-from services.api.answered_writes import beside_if_large, joined, no_campaign, whole_campaign
+from services.api.answered_writes import begin, beside_if_large, hash_of, no_campaign
 from services.api.campaign_stream import PAGE, calls_of, pages_of
 from services.api.contact_plans import plan_spooled_creation
 from services.api.context import ApiContext, context_of
 from services.api.errors import InvalidRequestError
 from services.api.generations import COPIED_FROM
 from services.api.plans import Asked, plan_creation, plan_repeated_creation
+from services.api.repeats import Joined
 from services.api.writing import Accepted, Refused
 
 _MERGED = ("assistantOverrides", "squadOverrides")
 
 
-async def create_copy(request: web.Request, body: bytes, copy: CampaignCopy) -> web.StreamResponse:
+async def begin_copy(request: web.Request, body: bytes, copy: CampaignCopy, stack: AsyncExitStack) -> Joined[Accepted | Refused]:
     """The source's contacts are copied as they stand in the read model, unless the request gives others.
 
     A repeat needs no source, which may be gone by now.
@@ -53,8 +54,7 @@ async def create_copy(request: web.Request, body: bytes, copy: CampaignCopy) -> 
             plan = await beside_if_large(body, lambda: plan_spooled_creation(asked, head, spool))
             return await context.writer.carry_out(plan)
 
-    body_hash = await beside_if_large(body, lambda: hashlib.sha256(body).hexdigest())
-    return await joined(request, body_hash, carry_out, lambda accepted: whole_campaign(request, accepted, 201), must_be_stored=True)
+    return await begin(request, await hash_of(body), carry_out, stack, must_be_stored=True)
 
 
 def copied_fields(source: CampaignRow, given: dict[str, Any], now: datetime) -> dict[str, Any]:

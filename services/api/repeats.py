@@ -17,7 +17,8 @@ T = TypeVar("T")
 class _Shared(Generic[T]):
     """One command that one or more requests wait for; `present` of the `joined` ones are not through yet.
 
-    The newest one counts: an older one may be a dead connection whose client has repeated itself since.
+    The newest one counts, and when it was answered an equal request is a new one, whatever older ones still do: an older one may be a dead
+    connection, or a client that does not read, which has repeated itself since.
     """
 
     digest: str
@@ -25,7 +26,6 @@ class _Shared(Generic[T]):
     command_id: str | None = None
     joined: int = 0
     present: int = 0
-    newest_answered: bool = False
 
 
 @dataclass(slots=True)
@@ -66,8 +66,9 @@ class Repeats:
             raise RuntimeError("a shared command has no task")
         shared.joined += 1
         shared.present += 1
-        shared.newest_answered = False
         number = shared.joined
+        # what was asked may be large, and the answer may take long to write
+        del act
         try:
             result = await asyncio.shield(shared.work)
             yield Joined(result, lambda: self._answered(identity, shared, number))
@@ -78,8 +79,6 @@ class Repeats:
             else:
                 # nobody may wait any more, but a command under way had better become known; it ends by its own deadline
                 shared.work.add_done_callback(lambda _: self._leave(identity, shared))
-            if shared.present == 0 and shared.newest_answered:
-                await self._settle(identity, shared)
 
     def _leave(self, identity: RequestIdentity, shared: "_Shared[T]") -> None:
         if shared.present == 0:
@@ -96,14 +95,9 @@ class Repeats:
         return await act(shared.command_id)
 
     async def _answered(self, identity: RequestIdentity, shared: "_Shared[T]", number: int) -> None:
-        if number == shared.joined:
-            shared.newest_answered = True
-        if shared.present == 1 and shared.newest_answered:
-            await self._settle(identity, shared)
-
-    async def _settle(self, identity: RequestIdentity, shared: "_Shared[T]") -> None:
-        """Before anything else can come in between, an equal request is a new one."""
-        shared.newest_answered = False
+        """Before anything else can come in between, an equal request is a new one; unless a newer one waits to be answered."""
+        if number != shared.joined:
+            return
         self._drop(identity, shared)
         if identity.command_id is None and shared.command_id is not None:
             await self.remembered.forget(identity.name, shared.command_id)

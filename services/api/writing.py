@@ -36,9 +36,8 @@ NOT_KNOWN = "the outcome is not known yet; the same request, repeated, joins thi
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A plan that was accepted. `folded` holds the campaign where the read model is away, otherwise the read model shows it."""
+    """A plan was accepted. `folded` holds the campaign where the read model is away, otherwise the read model shows it."""
 
-    plan: Plan
     row: CampaignRow
     folded: FoldedCampaign | None = None
 
@@ -155,7 +154,7 @@ class Writer:
             return await self._answer_from_log(plan, outcome)
         if row is None:
             return Refused(NotFoundError(f"campaign {plan.campaign_id} does not exist"))
-        return Accepted(plan, row if plan.creates else await self._drained(plan, row))
+        return Accepted(row if plan.creates else await self._drained(plan, row))
 
     async def _drained(self, plan: Plan, row: CampaignRow) -> CampaignRow:
         """After a stop the pending calls end in pieces: the row when all have, or as it is after a while."""
@@ -176,7 +175,7 @@ class Writer:
         folded = folded or await self._fold(plan, outcome, 0)
         if folded is None:
             raise UnavailableError(NOT_KNOWN)
-        return Accepted(plan, folded.row, folded)
+        return Accepted(folded.row, folded)
 
     async def _fold(self, plan: Plan, outcome: Outcome, first_offset: int) -> FoldedCampaign | None:
         reading = self.log_answers.campaign(outcome.partition, plan.campaign_id, first_offset, outcome.next_offset)
