@@ -7,8 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from projections.campaign_progress.rows import CAMPAIGN_COLUMNS, CampaignRow
 from projections.queries.views import CampaignVersion
-from projections.store.generations import GENERATION
-from projections.store.tables import campaigns, meta, offsets
+from projections.store.tables import GENERATION, campaigns, meta, offsets
 
 _COLUMNS = [campaigns.c[name] for name in CAMPAIGN_COLUMNS]
 

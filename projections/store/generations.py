@@ -8,12 +8,10 @@ from sqlalchemy import Connection, and_, func, or_, select, text
 from sqlalchemy.exc import DBAPIError
 
 from projections.store.row_writing import upsert
-from projections.store.tables import LIVE, Tables, meta, outbox, tables_named
+from projections.store.tables import GENERATION, LIVE, Tables, meta, outbox, tables_named
 from projections.store.writer import Writer
 
 _PREFIX = "rebuild_"
-GENERATION = "generation"
-"""The name in `meta` under which stands how often the tables were replaced; absent before the first time."""
 _DEADLOCK = "40P01"
 
 

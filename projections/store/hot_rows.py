@@ -15,13 +15,16 @@ _LARGEST_SPEC = 4_096
 
 @dataclass(slots=True)
 class HotRows:
-    """Rows of one partition as they are in the database at `next_offset`; every write moves the stored offset, so no other holds them.
+    """Rows of one partition as they are in the database at `next_offset` of that generation of the tables.
+
+    Every write moves the stored offset, and every rebuild the generation, so no other holds them.
 
     A fold changes the rows in place. So whoever folds a batch takes them out of where they are kept, and puts them back only
     when the batch is committed.
     """
 
     next_offset: int
+    generation: str | None
     campaigns: dict[str, CampaignRow] = field(default_factory=dict)
     calls: dict[str, CallRow] = field(default_factory=dict)
     _read: list[str] = field(default_factory=list)

@@ -44,7 +44,8 @@ class ProjectionStore(Protocol):
         """Fold the records, in the log's order, and store `next_offset`, all in one transaction or not at all.
 
         The records are taken once; they are those of the log from `start_offset` up to, not including, `next_offset`. Raises
-        `UnknownEventError` and `FoldError`, both not retriable, and the database's own errors.
+        `UnknownEventError` and `FoldError`, both not retriable, the database's own errors, and `ReadModelMismatchError` where the
+        rows were rebuilt meanwhile from another log, or by another fold, than `check_identity` was given.
         """
 
     async def engine_snapshot(self, partition: int) -> EngineSnapshot:

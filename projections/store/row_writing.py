@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -25,7 +25,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from projections.campaign_progress.fold import Progress
 from projections.campaign_progress.rows import CALL_STATE_COLUMNS, ContactRow
 from projections.handled_commands.fold import HandledRow
-from projections.store.tables import Tables, outbox
+from projections.store.tables import GENERATION, Tables, meta, outbox
 
 _KEY = "key_id"
 _state_of = attrgetter(*CALL_STATE_COLUMNS)
@@ -49,6 +49,14 @@ class BulkStatement:
     def run_once(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
         """With the values by name. To build and compile a statement takes as long as three that are run so."""
         return connection.exec_driver_sql(self.sql, tuple([values[name] for name in self.parameters]))
+
+
+class StoredOffset(NamedTuple):
+    """How far a partition is folded, and in which generation of the tables; `None` is the first."""
+
+    next_offset: int
+    last_event_at: str | None
+    generation: str | None
 
 
 class RowWriting:
@@ -104,10 +112,10 @@ class RowWriting:
     def forget_handled(self, connection: Connection, partition: int, before: str) -> None:
         self._forget_handled.run_once(connection, {"of": partition, "before": before})
 
-    def stored_offset(self, connection: Connection, partition: int) -> tuple[int, str | None] | None:
-        """The partition's next offset and newest event's time, which nobody else changes until the transaction ends."""
+    def stored_offset(self, connection: Connection, partition: int) -> StoredOffset | None:
+        """The partition's next offset and newest event's time, which nobody else changes until the transaction ends; nor is it rebuilt."""
         rows: Sequence[Any] = self._stored_offset.run_once(connection, {"of": partition}).all()
-        return (rows[0][0], rows[0][1]) if rows else None
+        return StoredOffset(*rows[0]) if rows else None
 
     def move_offset(self, connection: Connection, partition: int, next_offset: int, last_event_at: str | None) -> None:
         self._move_offset.run_once(connection, {"of": partition, "next_offset": next_offset, "last_event_at": last_event_at})
@@ -122,7 +130,8 @@ def _offset_statements(tables: Tables, dialect: Dialect) -> tuple[BulkStatement,
     """One to read a partition's offset and keep others from it, one to move it."""
     offsets = tables.offsets
     same = offsets.c.partition == bindparam("of")
-    stored = select(offsets.c.next_offset, offsets.c.last_event_at).where(same).with_for_update()
+    generation = select(meta.c.value).where(meta.c.name == literal_column(f"'{GENERATION}'")).scalar_subquery()
+    stored = select(offsets.c.next_offset, offsets.c.last_event_at, generation).where(same).with_for_update()
     moved = update(offsets).where(same).values({name: bindparam(name) for name in ("next_offset", "last_event_at")})
     return _compile(stored, dialect), _compile(moved, dialect)
 

@@ -18,7 +18,7 @@ from projections.store.engine import reading
 from projections.store.hot_rows import HotRows
 from projections.store.port import Applied, Fenced, ReadModelMismatchError
 from projections.store.row_reading import read_calls, read_campaigns, read_handled
-from projections.store.row_writing import RowWriting, insert_once
+from projections.store.row_writing import RowWriting, StoredOffset, insert_once
 from projections.store.snapshot_reads import read_snapshot
 from projections.store.tables import LIVE, Tables, bookkeeping, meta
 from projections.store.writer import Writer
@@ -42,6 +42,7 @@ class SqlProjectionStore:
         self._publishes = publishes
         self._writing = RowWriting(tables, database.dialect)
         self._hot: dict[int, HotRows] = {}
+        self._identity: Mapping[str, str] = {}
 
     async def close(self) -> None:
         """Wait for the write under way; the database stays open."""
@@ -57,13 +58,8 @@ class SqlProjectionStore:
         self._tables.metadata.create_all(connection)
 
     async def check_identity(self, fold_version: int, cluster_id: str, topic_id: str) -> None:
-        given = {"fold version": str(fold_version), "cluster id": cluster_id, "topic id": topic_id}
-        stored = await self.writer.run(partial(_remember, given=given))
-        for name, value in given.items():
-            if stored[name] != value:
-                raise ReadModelMismatchError(
-                    f"the read model was folded with the {name} {stored[name]}, this is {value}: run `python -m services.projector rebuild`"
-                )
+        self._identity = {"fold version": str(fold_version), "cluster id": cluster_id, "topic id": topic_id}
+        await self.writer.run(partial(_remember, given=self._identity))
 
     async def next_offsets(self) -> dict[int, int]:
         offsets = self._tables.offsets
@@ -73,35 +69,38 @@ class SqlProjectionStore:
 
     async def apply(self, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent]) -> Applied | Fenced:
         hot = self._hot.pop(partition, None)
-        if hot is None or hot.next_offset != start_offset:
-            hot = HotRows(start_offset)
-        outcome = await self.writer.run(
+        outcome, hot = await self.writer.run(
             partial(self._apply, partition=partition, start_offset=start_offset, next_offset=next_offset, records=records, hot=hot)
         )
-        if isinstance(outcome, Applied):
+        if hot is not None:
             self._hot[partition] = hot
         return outcome
 
     def _apply(
-        self, connection: Connection, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent], hot: HotRows
-    ) -> Applied | Fenced:
-        stored, last_event_at = self._stored_offset(connection, partition)
+        self, connection: Connection, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent], hot: HotRows | None
+    ) -> tuple[Applied | Fenced, HotRows | None]:
+        """What became of the batch, and where it is in the rows those to keep once it is committed."""
+        stored, last_event_at, generation = self._stored_offset(connection, partition)
         if stored != start_offset:
-            return Fenced(stored)
+            return Fenced(stored), None
+        if hot is None or (hot.next_offset, hot.generation) != (start_offset, generation):
+            # only a rebuild puts rows of another identity here, and none does before this transaction ends
+            _require(self._identity, connection)
+            hot = HotRows(start_offset, generation)
         changed, newest = self._fold(connection, partition, records, hot)
         if newest:
             last_event_at = max(last_event_at or "", newest)
             self._writing.forget_handled(connection, partition, forgotten_before(last_event_at))
         hot.next_offset = next_offset
         self._writing.move_offset(connection, partition, next_offset, last_event_at)
-        return Applied(next_offset, changed)
+        return Applied(next_offset, changed), hot
 
-    def _stored_offset(self, connection: Connection, partition: int) -> tuple[int, str | None]:
+    def _stored_offset(self, connection: Connection, partition: int) -> StoredOffset:
         row = self._writing.stored_offset(connection, partition)
         if row is None:
             connection.execute(insert_once(connection.dialect, self._tables.offsets, {"partition": partition, "next_offset": 0}))
             row = self._writing.stored_offset(connection, partition)
-        return row or (0, None)
+        return row or StoredOffset(0, None, None)
 
     def _fold(self, connection: Connection, partition: int, records: Iterable[LogEvent], hot: HotRows) -> tuple[int, str]:
         """How many campaigns changed, and the newest event's time, empty where there was none."""
@@ -146,7 +145,17 @@ class SqlProjectionStore:
             return await read_dial_tasks(connection, self._tables, list(call_ids))
 
 
-def _remember(connection: Connection, given: Mapping[str, str]) -> dict[str, str]:
+def _remember(connection: Connection, given: Mapping[str, str]) -> None:
     for name, value in given.items():
         connection.execute(insert_once(connection.dialect, meta, {"name": name, "value": value}))
-    return {row.name: row.value for row in connection.execute(select(meta))}
+    _require(given, connection)
+
+
+def _require(given: Mapping[str, str], connection: Connection) -> None:
+    """Raises `ReadModelMismatchError` where the rows are those of another fold or log."""
+    stored = {row.name: row.value for row in connection.execute(select(meta))} if given else {}
+    for name, value in given.items():
+        if stored[name] != value:
+            raise ReadModelMismatchError(
+                f"the read model was folded with the {name} {stored[name]}, this is {value}: run `python -m services.projector rebuild`"
+            )

@@ -209,3 +209,6 @@ outbox = Table(
 
 meta = Table("meta", bookkeeping, Column("name", TEXT, primary_key=True), Column("value", TEXT, nullable=False))
 """The fold's version and the ids of the cluster and the topic that the rows come from, and the tables' generation."""
+
+GENERATION = "generation"
+"""The name in `meta` under which stands how often the tables were replaced; absent before the first time."""

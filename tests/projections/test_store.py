@@ -1,13 +1,13 @@
 """The contract of `ProjectionStore`, in memory and on both databases, and what the databases add to it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from events import commands
 from events.ids import call_id_of
@@ -291,6 +291,44 @@ async def test_rebuilt_tables_are_swapped_in_when_no_partition_is_behind(store: 
     assert isinstance(await store.apply(PARTITION, 60, len(log), log[60:]), Applied)
     async with store.database.connect() as connection:
         assert (await connection.execute(select(func.count()).select_from(outbox))).scalar() == 4
+
+
+async def rebuild(store: SqlProjectionStore, log: Sequence[LogEvent], fold_version: int = 1) -> None:
+    """Put what the log folds into in place of the store's rows, as another process does."""
+    fresh = await fresh_tables(store.writer)
+    rebuilt = SqlProjectionStore(store.database, fresh, publishes=False)
+    await rebuilt.ensure_schema()
+    await fill(rebuilt, log)
+    await rebuilt.close()
+    assert await swap_in(store.writer, fresh, {"fold version": str(fold_version), "cluster id": "c", "topic id": "t"}) is True
+
+
+async def test_after_a_rebuild_no_row_that_was_folded_before_it_is_folded_on(
+    store: SqlProjectionStore, database_url: str, tmp_path: Path
+) -> None:
+    log = records(spread(busy_world().log))
+    await store.check_identity(1, "c", "t")
+    await fill(store, log[:12])
+    async with open_store(database_url) as live, open_store(f"sqlite:///{tmp_path}/whole.sqlite") as whole:
+        await store.writer.run(lambda connection: connection.execute(update(campaigns).values(dialed=99)))
+        await live.apply(PARTITION, 12, 14, log[12:14])
+        await rebuild(store, log[:14])
+        assert isinstance(await live.apply(PARTITION, 14, len(log), log[14:]), Applied)
+        await fill(whole, log)
+        assert await dumped(live) == await dumped(whole)
+
+
+async def test_rows_that_another_fold_rebuilt_meanwhile_are_not_folded_on(store: SqlProjectionStore) -> None:
+    log = records(spread(busy_world().log))
+    await store.check_identity(1, "c", "t")
+    await fill(store, log[:30])
+    await rebuild(store, log[:30], fold_version=2)
+    before = await dumped(store)
+    for _ in range(2):
+        with pytest.raises(ReadModelMismatchError, match="fold version 2, this is 1"):
+            await store.apply(PARTITION, 30, len(log), log[30:])
+    assert await dumped(store) == before
+    assert await store.next_offsets() == {PARTITION: 30}
 
 
 async def test_a_rebuild_replaces_tables_of_another_log_whatever_their_offsets(store: SqlProjectionStore) -> None:

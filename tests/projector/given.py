@@ -78,6 +78,10 @@ class Projector:
         return f"http://{self._settings.host}:{self._port}"
 
     @property
+    def log_file(self) -> Path:
+        return self._settings.data_dir / f"projector-{self._port}.log"
+
+    @property
     def process(self) -> asyncio.subprocess.Process:
         assert self._process is not None
         return self._process
@@ -85,7 +89,7 @@ class Projector:
     async def start(self) -> "Projector":
         values = {name.upper(): str(value) for name, value in self._settings.model_dump().items() if value is not None}
         self._settings.data_dir.mkdir(parents=True, exist_ok=True)
-        with (self._settings.data_dir / f"projector-{self._port}.log").open("ab") as log:
+        with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

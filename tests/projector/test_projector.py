@@ -16,6 +16,8 @@ from events.topics import CAMPAIGN_STATE
 from infra.kafka.broker import free_port
 from projections.store.sql_store import SqlProjectionStore
 from projections.store.tables import LIVE
+from services.projector.folding import FOLD_VERSION
+from services.projector.rebuild import rebuild
 from services.runtime.kafka import make_consumer, partition_of
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
@@ -167,7 +169,7 @@ async def test_a_read_model_of_another_log_is_an_error_that_names_rebuild(topics
         await store.check_identity(1, "another-cluster", "another-topic")
     projector = await Projector(topics).start()
     assert await asyncio.wait_for(projector.process.wait(), 20) == 2
-    assert "rebuild" in (topics.data_dir / f"projector-{topics.projector_port}.log").read_text()
+    assert "rebuild" in projector.log_file.read_text()
 
 
 async def test_a_rebuild_beside_the_live_projector_gives_the_same_rows(topics: Settings, tmp_path: Path) -> None:
@@ -175,9 +177,9 @@ async def test_a_rebuild_beside_the_live_projector_gives_the_same_rows(topics: S
         events = busy(12)
         await write_in_pieces(log, events[: len(events) // 2])
         await caught_up(store, log)
-        rebuild = await Projector(topics, free_port(), ["rebuild"]).start()
+        rebuilding = await Projector(topics, free_port(), ["rebuild"]).start()
         await write_in_pieces(log, events[len(events) // 2 :], pause_seconds=0.02)
-        assert await asyncio.wait_for(rebuild.process.wait(), 40) == 0
+        assert await asyncio.wait_for(rebuilding.process.wait(), 40) == 0
         await caught_up(store, log)
         assert await dumped(store) == await reference(log, tmp_path)
         await write_in_pieces(log, [event for event in busy(13) if event.org_id == "org-12"])
@@ -186,11 +188,27 @@ async def test_a_rebuild_beside_the_live_projector_gives_the_same_rows(topics: S
         assert await live.stop() == 0
 
 
+async def test_a_projector_whose_rows_another_release_rebuilt_ends_before_it_writes_any(
+    topics: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.projector.rebuild.FOLD_VERSION", FOLD_VERSION + 1)
+    events = busy(2)
+    async with open_log(topics) as log, running_projector(topics) as older, open_store(topics.read_model_url()) as store:
+        await log.write(events[:-1])
+        await caught_up(store, log)
+        await rebuild(topics, asyncio.Event())
+        before = await dumped(store)
+        await log.write(events[-1:])
+        assert await asyncio.wait_for(older.process.wait(), 20) == 1
+        assert await dumped(store) == before
+        assert f"fold version {FOLD_VERSION + 1}, this is {FOLD_VERSION}" in older.log_file.read_text()
+
+
 async def test_a_rebuild_of_an_empty_database_gives_the_same_rows(topics: Settings, tmp_path: Path) -> None:
     async with open_log(topics) as log:
         await write_in_pieces(log, busy(3))
-        rebuild = await Projector(topics, arguments=["rebuild"]).start()
-        assert await asyncio.wait_for(rebuild.process.wait(), 30) == 0
+        rebuilding = await Projector(topics, arguments=["rebuild"]).start()
+        assert await asyncio.wait_for(rebuilding.process.wait(), 30) == 0
         async with open_store(topics.read_model_url()) as store:
             assert await dumped(store) == await reference(log, tmp_path)
 
