@@ -1,12 +1,9 @@
 """Owns the providers' callbacks: authenticated, turned into reports, and confirmed only once they are in the log."""
 
 import asyncio
-import logging
-from dataclasses import replace
 
 from aiohttp import web
 
-from events.codec import encode_command
 from events.commands import ReportCall
 from events.envelope import Command
 from events.ids import is_uuid
@@ -16,14 +13,13 @@ from services.api.callback_reports import read_report
 from services.api.command_log import LogUnavailableError, MaybeWrittenError
 from services.api.context import ApiContext, context_of
 from services.api.errors import ForbiddenError, UnavailableError
-from services.api.plans import MAX_RECORD_BYTES, SOURCE
+from services.api.plans import SOURCE
 from services.api.responding import json_response
 from services.runtime.callback_urls import verify
+from services.runtime.report_records import encode_fitting
 
 MAX_CALLBACK_BYTES = 8 * 1024 * 1024
 _APPEND_SECONDS = 20.0
-
-_log = logging.getLogger(__name__)
 
 
 async def receive_callback(request: web.Request) -> web.StreamResponse:
@@ -52,7 +48,7 @@ async def take_report(context: ApiContext, org_id: str, campaign_id: str, call_i
     if report is None:
         context.metrics.callbacks.labels("ignored").inc()
         return
-    record = _encoded(Command(context.draw_id(), org_id, report, SOURCE, campaign_id, call_id))
+    record = encode_fitting(Command(context.draw_id(), org_id, report, SOURCE, campaign_id, call_id))
     try:
         async with asyncio.timeout(_APPEND_SECONDS):
             await context.command_log.append(CALL_COMMANDS, org_id, [record])
@@ -60,12 +56,3 @@ async def take_report(context: ApiContext, org_id: str, campaign_id: str, call_i
         context.metrics.callbacks.labels("unavailable").inc()
         raise UnavailableError("the report can not be taken now") from error
     context.metrics.callbacks.labels("reported").inc()
-
-
-def _encoded(command: Command) -> bytes:
-    """The record; without its analysis where that is too large to be kept."""
-    record = encode_command(command)
-    if len(record) > MAX_RECORD_BYTES and isinstance(command.data, ReportCall):
-        _log.warning("a report's analysis is too large and was left out", extra={"action": "drop-analysis", "call": command.call_id})
-        return encode_command(replace(command, data=command.data.model_copy(update={"analysis": None})))
-    return record

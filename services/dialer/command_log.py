@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from events.codec import encode_command
 from events.envelope import Command
 from services.runtime.clock import Clock
 from services.runtime.letting_go import let_go
+from services.runtime.report_records import encode_fitting
 
 _PAUSE_SECONDS = 0.5
 
@@ -25,6 +25,7 @@ class CommandLog(Protocol):
     async def append(self, command: Command) -> None:
         """Return once the command is durable, however long that takes; one that is appended twice is one to the engine.
 
+        A report that is too large loses its analysis. What the log would never take is given up.
         Commands of one call stand in the log in the order in which their appends began, while no fault comes between.
         """
 
@@ -49,7 +50,7 @@ class KafkaCommandLog:
             await let_go(self._producer)
 
     async def append(self, command: Command) -> None:
-        value, key = encode_command(command), command.org_id.encode()
+        value, key = encode_fitting(command), command.org_id.encode()
         while True:
             producer = self._producer
             try:
@@ -57,6 +58,13 @@ class KafkaCommandLog:
                     await self._replace(None)
                     continue
                 await producer.send_and_wait(self._topic, value, key=key)
+                return
+            except MessageSizeTooLargeError:
+                # again it would be too large, and every other command shares the producer that would be replaced
+                _log.error(
+                    "a command is too large for the log and was given up",
+                    extra={"action": "append", "type": command.data.type_name, "call": command.call_id, "bytes": len(value)},
+                )
                 return
             except (KafkaError, OSError) as error:
                 _log.warning(

@@ -61,9 +61,9 @@ Answer = Placed | Refused | NotPlaced | Unknown
 
 @dataclass(frozen=True, slots=True)
 class FoundCall:
-    """A call as the provider knows it; the fields beside the ids stand as on the wire of a report, where they are known."""
+    """A call as the provider knows it; `report` holds what is known beside, under the names that it has on the wire of a report."""
 
-    provider_call_id: str
+    provider_call_id: str | None
     status: Literal["queued", "ringing", "in-progress", "forwarding", "ended"]
     report: dict[str, Any]
 

@@ -52,12 +52,13 @@ class Reconciliation:
 
     async def _look_up(self, provider: CallProvider, record: EventRecord) -> None:
         call_id, attempt = record["callid"], record["data"]["attempt"]
-        absent = 0
+        absent, failed = 0, None
         for wait_seconds in _WAITS_SECONDS:
             await self.clock.sleep(wait_seconds)
             try:
                 found = await self._find(provider, call_id, attempt)
-            except LookupFailedError:
+            except LookupFailedError as error:
+                failed = str(error)
                 continue
             if found is None:
                 absent += 1
@@ -69,6 +70,8 @@ class Reconciliation:
             if report is not None:
                 await self.commands.append(report)
                 return
+        if failed is not None:
+            _log.warning("a call of unknown outcome was looked up in vain", extra={"action": "look-up", "call": call_id, "error": failed})
 
     async def _find(self, provider: CallProvider, call_id: str, attempt: int) -> FoundCall | None:
         async with self._turn:

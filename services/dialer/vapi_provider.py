@@ -1,6 +1,6 @@
 """Owns the adapter to any provider that speaks Vapi's `POST /call`, the simulator among them."""
 
-from typing import Any, cast, get_args
+from typing import Any
 
 import aiohttp
 import orjson
@@ -9,13 +9,15 @@ from pydantic import ValidationError
 from events.calls import REFUSED
 from events.commands import ReportCall
 from events.overrides import deep_merged
+from services.dialer.http_answers import content_of
 from services.dialer.posting import post_once, said_by_status
 from services.dialer.provider import Answer, FoundCall, LookupFailedError, PlaceCall, Placed, Refused, Unknown
+from services.dialer.vapi_lookup import read_found
 
 _OVERRIDES = ("assistantOverrides", "squadOverrides")
 _SERVER_MESSAGES = ["status-update", "end-of-call-report"]
-_STATUSES = frozenset(get_args(FoundCall.__annotations__["status"]))
-_REPORTED = ("endedReason", "startedAt", "endedAt", "cost", "analysis")
+_LARGEST_LOOKUP_BYTES = 8 * 1024 * 1024
+"""As a callback's: a call may be shown with all that was said in it."""
 
 
 class VapiCompatibleProvider:
@@ -59,12 +61,12 @@ class VapiCompatibleProvider:
         query = {"metadataCallId": call_id, "attempt": str(attempt)}
         try:
             async with self._http.get(self._url, params=query, headers=self._headers, timeout=self._timeout) as response:
-                content = await response.read()
                 if response.status != 200:
                     raise LookupFailedError(f"the provider answered {response.status}")
+                content = await content_of(response, _LARGEST_LOOKUP_BYTES)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise LookupFailedError(f"no answer came: {type(error).__name__}") from error
-        return _found(content)
+        return read_found(content, call_id, attempt)
 
 
 def request_body(call: PlaceCall) -> dict[str, Any]:
@@ -103,18 +105,3 @@ def _identifier(content: bytes) -> str | None:
         return ReportCall(attempt=1, status="ringing", provider_call_id=answer["id"]).provider_call_id
     except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError):
         return None
-
-
-def _found(content: bytes) -> FoundCall | None:
-    try:
-        calls = orjson.loads(content)
-        if not calls:
-            return None
-        call = calls[0]
-        report = {key: call[key] for key in _REPORTED if key in call}
-        status = call["status"] if call["status"] in _STATUSES else "queued"
-        if status != "queued":
-            ReportCall.model_validate({"attempt": 1, "status": status, "providerCallId": call["id"], **report})
-        return FoundCall(str(call["id"]), cast(Any, status), report)
-    except (orjson.JSONDecodeError, LookupError, TypeError, ValidationError) as error:
-        raise LookupFailedError(f"the answer can not be read: {type(error).__name__}") from error

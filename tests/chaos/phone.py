@@ -96,7 +96,7 @@ class Phone:
         task.add_done_callback(self._tasks.discard)
 
     async def _live(self, ids: dict[str, Any], url: str, provider_id: str, fate: str) -> None:
-        call = self._found[ids["callId"], int(ids["attempt"])] = {"id": provider_id, "status": "queued"}
+        call = self._found[ids["callId"], int(ids["attempt"])] = {"id": provider_id, "status": "queued", "metadata": ids}
         talks = fate != "no answer"
         ended = {"status": "ended", "endedReason": "customer-ended-call" if talks else "customer-did-not-answer"}
         said: list[tuple[float, dict[str, Any]]] = [(0.03, {"status": "ringing"})]

@@ -166,6 +166,18 @@ async def test_an_unknown_call_that_the_provider_never_had_is_reported_once_afte
     await looking.close()
 
 
+async def test_an_unknown_call_that_every_look_failed_for_is_named_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    looking, provider, commands, clock = reconciliation()
+    provider.found[(call_id(), 1)] = [LookupFailedError("the provider answered 500")] * 5
+    looking.on_outcome_unknown(UNKNOWN)
+    for _ in range(10):
+        await settle()
+        clock.move(seconds=60)
+    assert commands.written == []
+    assert [(record.__dict__["call"], record.__dict__["error"]) for record in caplog.records] == [(call_id(), "the provider answered 500")]
+    await looking.close()
+
+
 async def test_no_other_provider_is_asked_than_the_one_that_the_claim_named() -> None:
     looking, provider, commands, _ = reconciliation()
     provider.found[(call_id(), 1)] = [FoundCall("p-1", "ended", {})] * 2

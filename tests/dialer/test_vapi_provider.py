@@ -1,16 +1,20 @@
 """What is Vapi's own in the adapter to it; the simulator plays the provider, or a server that answers as it is told."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from infra.kafka.broker import free_port
-from services.dialer.provider import LookupFailedError, PlaceCall, Placed, Refused, Unknown
+from services.dialer.decisions import found_report
+from services.dialer.provider import FoundCall, LookupFailedError, PlaceCall, Placed, Refused, Unknown
 from services.dialer.vapi_provider import VapiCompatibleProvider, request_body
 from services.runtime.clock import SystemClock
 from services.simulator.app import Simulator
@@ -125,13 +129,65 @@ async def test_the_key_our_ids_and_the_callback_url_go_with_the_call(scripted: S
     }
 
 
-@pytest.mark.parametrize("content", [b"{", b"[1]", b'[{"status":"ended"}]', b'[{"id":"p","status":"ended","cost":-1}]'])
-async def test_a_lookup_that_can_not_be_read_has_failed(scripted: Scripted, content: bytes) -> None:
-    async def respond(request: web.Request) -> web.Response:
-        return web.Response(body=content)
+def shown(**fields: Any) -> dict[str, Any]:
+    """Our call as a provider shows it."""
+    return {"id": "p-1", "status": "ended", "metadata": {"callId": call_id(), "attempt": 1}, **fields}
 
+
+def answers(content: Any) -> Handler:
+    async def respond(request: web.Request) -> web.Response:
+        return web.Response(body=content if isinstance(content, bytes) else orjson.dumps(content))
+
+    return respond
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b"{}", b"null", b"[" * 5_000])
+async def test_a_lookup_that_can_not_be_read_has_failed(scripted: Scripted, content: bytes) -> None:
     with pytest.raises(LookupFailedError):
-        await (await scripted(respond)).find(call_id(), 1)
+        await (await scripted(answers(content))).find(call_id(), 1)
+
+
+async def test_a_lookup_is_read_no_further_than_is_bearable(scripted: Scripted) -> None:
+    with pytest.raises(LookupFailedError, match="can not be read"):
+        await (await scripted(answers([shown(analysis={"summary": "x" * 9_000_000})]))).find(call_id(), 1)
+
+
+async def test_what_is_broken_in_a_call_that_is_found_is_left_out_and_its_end_is_kept(scripted: Scripted) -> None:
+    deep = orjson.loads(b'{"a":' * 600 + b"1" + b"}" * 600)
+    whole = shown(endedReason="voicemail", endedAt="2030-01-01T09:00:00Z", cost=0.25, analysis={"summary": "fine"})
+    ended = {"endedReason": "voicemail", "endedAt": datetime(2030, 1, 1, 9, tzinfo=UTC), "cost": 0.25, "analysis": {"summary": "fine"}}
+    broken = {"cost": "0.1", "startedAt": "2030-01-01T09:00:00", "endedReason": "", "analysis": deep, "endedAt": True}
+    for changes in ({}, *({name: value} for name, value in broken.items())):
+        # orjson writes no more than 254 levels
+        content = json.dumps([whole | changes]).encode()
+        found = await (await scripted(answers(content))).find(call_id(), 1)
+        assert found == FoundCall("p-1", "ended", {name: value for name, value in ended.items() if name not in changes})
+        assert found_report("id", "acme", CAMPAIGN, call_id(), 1, "vapi", found) is not None
+
+
+async def test_a_reason_that_is_too_long_is_cut_and_an_id_or_a_status_of_no_known_kind_does_no_harm(scripted: Scripted) -> None:
+    found = await (await scripted(answers([shown(endedReason="x" * 300, id=7)]))).find(call_id(), 1)
+    assert found == FoundCall(None, "ended", {"endedReason": "x" * 200})
+    statuses: list[Any] = [[], "scheduled", None]
+    for status in statuses:
+        found = await (await scripted(answers([shown(status=status)]))).find(call_id(), 1)
+        assert found == FoundCall("p-1", "queued", {})
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{}, {"callId": call_id(1), "attempt": 1}, {"callId": call_id(), "attempt": 2}, {"callId": call_id()}, {"attempt": 1}, None, "x"],
+)
+async def test_another_call_is_never_taken_for_ours_nor_for_the_absence_of_ours(scripted: Scripted, metadata: Any) -> None:
+    with pytest.raises(LookupFailedError):
+        await (await scripted(answers([shown(metadata=metadata)]))).find(call_id(), 1)
+
+
+async def test_our_call_is_found_among_others_wherever_its_metadata_stand(scripted: Scripted) -> None:
+    other, ids = shown(id="p-0", metadata={"callId": call_id(1), "attempt": 1}), {"callId": call_id(), "attempt": "1"}
+    for placed in ({"metadata": ids}, {"assistantOverrides": {"metadata": ids}}, {"squadOverrides": {"metadata": ids}}):
+        found = await (await scripted(answers([other, {"id": "p-1", "status": "ringing", **placed}]))).find(call_id(), 1)
+        assert found == FoundCall("p-1", "ringing", {})
 
 
 def test_the_customers_overrides_lie_over_the_campaigns_and_ours_over_both() -> None:

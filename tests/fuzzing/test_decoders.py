@@ -22,9 +22,11 @@ from services.api.errors import InvalidRequestError
 from services.api.query_parameters import campaigns_query, contacts_query
 from services.api.twilio_reports import is_signed, parse_form, read_twilio_report
 from services.dialer import twilio_provider, vapi_provider
+from services.dialer.decisions import found_report
 from services.dialer.http_predial import verdict_of
 from services.dialer.posting import _retry_after_seconds
 from services.dialer.provider import LookupFailedError, NotPlaced, Placed, Refused, Unknown
+from services.dialer.vapi_lookup import read_found
 from services.runtime.errors import StartupError
 from services.runtime.provider_choice import read_provider_choice
 from tests.fuzzing.anything import any_json, broken_bytes, changed, encoded, records
@@ -168,7 +170,10 @@ _ANSWERS = changed(
             {"id": "p-1", "status": "ringing"},
             {"sid": "CA" + "0" * 32, "status": "queued"},
             {"code": 21211, "status": 400, "message": "no"},
-            [{"id": "p-1", "status": "ended", "endedReason": "busy", "startedAt": "2030-01-31T09:00:00Z", "cost": 1, "analysis": {}}],
+            [
+                {"id": "p-1", "status": "ended", "endedReason": "busy", "startedAt": "2030-01-31T09:00:00Z", "cost": 1, "analysis": {}}
+                | {"metadata": {"callId": _ID, "attempt": 1}},
+            ],
         ]
     )
 ).map(encoded)
@@ -182,7 +187,9 @@ def test_a_providers_answer_always_means_something(status: int, content: bytes) 
             assert status in (200, 201)
     verdict_of(content)
     with suppress(LookupFailedError):
-        vapi_provider._found(content)
+        found = read_found(content, _ID, 1)
+        if found is not None:
+            found_report("id", "acme", _ID, _ID, 1, "vapi", found)
 
 
 _SECRET = "hunter2-hunter2"
