@@ -16,6 +16,7 @@ from events.validation import messages_of
 from events.wire import AnyWire
 from projections.campaign_progress.rows import CampaignRow
 from services.api.answered_writes import begin, beside_if_large, hash_of, no_campaign
+from services.api.bodies import TOO_DEEP
 from services.api.campaign_stream import PAGE, calls_of, pages_of
 from services.api.contact_plans import plan_spooled_creation
 from services.api.context import ApiContext, context_of
@@ -42,7 +43,7 @@ async def begin_copy(request: web.Request, body: bytes, copy: CampaignCopy, stac
         source = await context.read_model.campaign(asked.org_id, source_id)
         if source is None:
             raise no_campaign(source_id)
-        fields = copied_fields(source, copy.to_wire(), context.clock.now())
+        fields = copied_fields(source, _given(copy), context.clock.now())
         if copy.customers is not None:
             return await context.writer.carry_out(
                 await beside_if_large(body, lambda: plan_creation(asked, _validated(CampaignDraft, fields)))
@@ -78,6 +79,13 @@ def copied_fields(source: CampaignRow, given: dict[str, Any], now: datetime) -> 
         if field in spec and field in given:
             given = given | {field: deep_merged(spec[field], given[field])}
     return {field: value for field, value in (spec | given).items() if field != COPIED_FROM}
+
+
+def _given(copy: CampaignCopy) -> dict[str, Any]:
+    try:
+        return copy.to_wire()
+    except ValueError as error:
+        raise InvalidRequestError([TOO_DEEP]) from error
 
 
 def _validated(model: type[AnyWire], fields: dict[str, Any]) -> AnyWire:

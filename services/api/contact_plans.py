@@ -11,7 +11,7 @@ from events.codec import encode_command
 from events.commands import AddContacts, CreateCampaign
 from services.api.contact_spool import ContactSpool
 from services.api.errors import TooLargeError
-from services.api.plans import COMPLETED, MAX_RECORD_BYTES, Asked, Plan
+from services.api.plans import COMPLETED, MAX_RECORD_BYTES, Asked, Plan, encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,12 @@ class SpooledRecords:
 
 
 def plan_spooled_creation(asked: Asked, spec: CampaignSpec, spool: ContactSpool) -> Plan:
-    """A campaign with the spool's contacts; raises `TooLargeError` where the campaign, or one contact, does not fit a record."""
+    """A campaign with the spool's contacts.
+
+    Raises as `encoded` does, and `TooLargeError` where the campaign, or one contact, does not fit a record.
+    """
     fields: dict[str, Any] = {field: getattr(spec, field) for field in spec.model_fields_set & CampaignSpec.model_fields.keys()}
-    header = encode_command(asked.command(CreateCampaign.model_construct(**fields, parts=len(spool.parts))))
+    header = encoded(asked.command(CreateCampaign.model_construct(**fields, parts=len(spool.parts))))
     if len(header) > MAX_RECORD_BYTES:
         raise TooLargeError(f"a campaign without its contacts must be at most {MAX_RECORD_BYTES} bytes as JSON, this is {len(header)}")
     part_ids = _part_ids(asked.command_id, spool)

@@ -68,7 +68,7 @@ def plan_change(asked: Asked, campaign_id: str, data: CommandData, completes_on:
         if contacts > MAX_CONTACTS_PER_COMMAND:
             message = f"dialPlan must hold at most {MAX_CONTACTS_PER_COMMAND} customers when it replaces another, {contacts} were given"
             raise InvalidRequestError([message])
-    record = _encoded(asked.command(data, campaign_id))
+    record = encoded(asked.command(data, campaign_id))
     if len(record) > MAX_RECORD_BYTES:
         raise TooLargeError(f"an edit must be at most {MAX_RECORD_BYTES} bytes as JSON, this is {len(record)}")
     return Plan(asked, campaign_id, (asked.command_id,), (record,), asked.command_id, completes_on)
@@ -84,16 +84,16 @@ def plan_creation(asked: Asked, draft: CampaignDraft) -> Plan:
     parts = _parts(draft)
     if len(parts) == 1:
         contacts: dict[str, Any] = {"customers": draft.customers, "dial_plan": draft.dial_plan}
-        record = _encoded(asked.command(CreateCampaign.model_construct(**spec, **contacts)))
+        record = encoded(asked.command(CreateCampaign.model_construct(**spec, **contacts)))
         if len(record) <= MAX_RECORD_BYTES:
             return Plan(asked, campaign_id, (command_id,), (record,), command_id, COMPLETED, creates=True)
     header = CreateCampaign.model_construct(**spec, parts=len(parts), has_dial_plan=draft.dial_plan is not None)
-    records = [_encoded(asked.command(header))]
+    records = [encoded(asked.command(header))]
     ids = [command_id]
     for number, part in enumerate(parts):
         ids.append(f"{command_id}.part-{number}")
         data = AddContacts.model_construct(part=number, **part)
-        records.append(_encoded(asked.command(data, campaign_id, ids[-1])))
+        records.append(encoded(asked.command(data, campaign_id, ids[-1])))
     if len(records[0]) > MAX_RECORD_BYTES:
         raise TooLargeError(f"a campaign without its contacts must be at most {MAX_RECORD_BYTES} bytes as JSON, this is {len(records[0])}")
     if max(map(len, records)) > MAX_RECORD_BYTES:
@@ -103,11 +103,12 @@ def plan_creation(asked: Asked, draft: CampaignDraft) -> Plan:
 
 def plan_repeated_creation(asked: Asked, spec: dict[str, Any]) -> Plan:
     """The command that created a campaign of this spec, again, without its contacts: the engine answers it as the repeat that it is."""
-    record = _encoded(asked.command(CreateCampaign.model_validate({**spec, "parts": 1}, extra="ignore", by_alias=True, by_name=False)))
+    record = encoded(asked.command(CreateCampaign.model_validate({**spec, "parts": 1}, extra="ignore", by_alias=True, by_name=False)))
     return Plan(asked, asked.campaign_id, (asked.command_id,), (record,), asked.command_id, COMPLETED, creates=True)
 
 
-def _encoded(command: Command) -> bytes:
+def encoded(command: Command) -> bytes:
+    """The command's record; raises `InvalidRequestError` where what is given is nested deeper than can be written."""
     try:
         return encode_command(command)
     except (TypeError, RecursionError, ValueError) as error:
