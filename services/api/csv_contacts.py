@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -13,7 +14,9 @@ from events.contacts import Customer, plain_customer
 from events.validation import messages_of
 from events.wire import VARIABLE_VALUES
 
-MAX_LINE_CHARACTERS = 1_000_000
+MAX_COLUMNS = 1_000
+MAX_ROW_CHARACTERS = 1_000_000
+"""However many lines the row goes over: what is in memory at once follows from it."""
 _FILLERS = str.maketrans("", "", "()-' ")
 """What people write between a number's digits."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -41,22 +44,25 @@ class BadLine:
     messages: list[str]
 
 
-def open_lines(text: TextIO) -> Iterator[str]:
-    """The lines of a file that was opened with `errors="surrogateescape"`; raises `UnreadableCsvError` where one is too long."""
-    number = 0
-    while line := text.readline(MAX_LINE_CHARACTERS):
-        number += 1
-        if len(line) == MAX_LINE_CHARACTERS:
-            raise UnreadableCsvError(f"line {number} must be shorter than {MAX_LINE_CHARACTERS} characters")
-        yield line
+def read_contacts(text: TextIO, max_rows: int) -> Iterator[Contact | BadLine]:
+    """One item for each row after the header, blank lines passed over; memory does not grow with the rows.
 
+    The file was opened with `errors="surrogateescape"`. Raises `UnreadableCsvError`, also beyond `max_rows`, blank ones counted.
+    """
+    line, characters = 1, 0
 
-def read_contacts(lines: Iterator[str]) -> Iterator[Contact | BadLine]:
-    """One item for each row after the header, blank lines passed over; memory does not grow with the rows. Raises `UnreadableCsvError`."""
-    reader = csv.reader(lines, strict=True)
+    def lines() -> Iterator[str]:
+        nonlocal characters
+        while more := text.readline(MAX_ROW_CHARACTERS):
+            characters += len(more)
+            if characters >= MAX_ROW_CHARACTERS:
+                raise UnreadableCsvError(f"the row that begins at line {line} must be shorter than {MAX_ROW_CHARACTERS} characters")
+            yield more
+
+    reader = csv.reader(lines(), strict=True)
     header = _header(reader)
-    while True:
-        line = reader.line_num + 1
+    for _ in range(max_rows + 1):
+        line, characters = reader.line_num + 1, 0
         try:
             row = next(reader, None)
         except csv.Error as error:
@@ -66,6 +72,7 @@ def read_contacts(lines: Iterator[str]) -> Iterator[Contact | BadLine]:
             return
         if row:
             yield _contact(header, row, line)
+    raise UnreadableCsvError(f"at most {max_rows} lines are read at once, blank ones among them")
 
 
 def _header(reader: Any) -> list[str]:
@@ -73,10 +80,11 @@ def _header(reader: Any) -> list[str]:
         header: list[str] = next(reader, [])
     except csv.Error as error:
         raise UnreadableCsvError(f"line 1 is no CSV: {error}") from error
+    if len(header) > MAX_COLUMNS:
+        raise UnreadableCsvError(f"line 1 must name at most {MAX_COLUMNS} columns, these are {len(header)}")
     if "number" not in header:
         raise UnreadableCsvError("line 1 must be a header with a column number, in lower case, its columns separated by commas")
-    named = [name for name in header if name]
-    doubled = sorted({name for name in named if named.count(name) > 1})
+    doubled = sorted(name for name, times in Counter(header).items() if name and times > 1)
     if doubled:
         raise UnreadableCsvError(f"line 1 must name each column once, these stand twice: {', '.join(doubled)[:500]}")
     if any(map(_SURROGATE.search, header)):

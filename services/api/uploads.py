@@ -4,21 +4,24 @@ import asyncio
 import hashlib
 import io
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from events.validation import MAX_MESSAGES
 from services.api.contact_spool import ContactSpool, storing
-from services.api.csv_contacts import BadLine, UnreadableCsvError, open_lines, read_contacts
+from services.api.csv_contacts import BadLine, UnreadableCsvError, read_contacts
 from services.api.errors import BodyTimeoutError, InvalidRequestError, TooLargeError
 
 MAX_CONTACTS_PER_UPLOAD = 1_000_000
+MAX_ROWS_PER_UPLOAD = 2 * MAX_CONTACTS_PER_UPLOAD
+"""Bad and blank ones among them, since each costs a look."""
 
 
 @dataclass(slots=True)
@@ -73,8 +76,22 @@ class Uploads:
             with tempfile.TemporaryFile(dir=self.directory) as file:
                 digest = await self._received(chunks, file)
                 contacts = Contacts(spool, digest)
-                await asyncio.to_thread(_fill, contacts, file, skip_bad_lines)
+                await self._fill_in_time(contacts, file, skip_bad_lines)
             yield contacts
+
+    async def _fill_in_time(self, contacts: Contacts, file: BinaryIO, skip_bad_lines: bool) -> None:
+        """Goes on only when nothing reads the file any more, also when it is cancelled: the upload's place is not free before."""
+        unwanted = threading.Event()
+        filling = asyncio.create_task(asyncio.to_thread(_fill, contacts, _WhileWanted(file, unwanted), skip_bad_lines))
+        try:
+            async with asyncio.timeout(self.seconds):
+                try:
+                    await asyncio.shield(filling)
+                finally:
+                    unwanted.set()
+                    await asyncio.gather(filling, return_exceptions=True)
+        except TimeoutError as error:
+            raise BodyTimeoutError(f"the contacts could not be read within {self.seconds:g} seconds") from error
 
     async def _received(self, chunks: AsyncIterator[bytes], file: BinaryIO) -> str:
         digest, size = hashlib.sha256(), 0
@@ -94,7 +111,29 @@ class Uploads:
         return digest.hexdigest()
 
 
-def _fill(contacts: Contacts, file: BinaryIO, skip_bad_lines: bool) -> None:
+class _NotWantedError(Exception):
+    """Nobody waits for what is read. Never leaves this module."""
+
+
+class _WhileWanted(io.RawIOBase):
+    """A file whose reader, in another thread, is stopped at its next piece by `_NotWantedError` once `unwanted` is set."""
+
+    def __init__(self, file: BinaryIO, unwanted: threading.Event) -> None:
+        self._file = file
+        self._unwanted = unwanted
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        if self._unwanted.is_set():
+            raise _NotWantedError
+        read = self._file.read(len(buffer))
+        buffer[: len(read)] = read
+        return len(read)
+
+
+def _fill(contacts: Contacts, file: io.RawIOBase, skip_bad_lines: bool) -> None:
     try:
         for bad in _bad_lines(contacts.spool, file):
             contacts.skipped += 1
@@ -109,16 +148,13 @@ def _fill(contacts: Contacts, file: BinaryIO, skip_bad_lines: bool) -> None:
         raise InvalidRequestError(["the CSV must hold at least one contact after its header"])
 
 
-def _bad_lines(spool: ContactSpool, file: BinaryIO) -> Iterator[BadLine]:
+def _bad_lines(spool: ContactSpool, file: io.RawIOBase) -> Iterator[BadLine]:
     """The lines that are not taken; the others go into the spool."""
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    try:
-        for item in read_contacts(open_lines(text)):
-            if isinstance(item, BadLine):
-                yield item
-                continue
-            if spool.count == MAX_CONTACTS_PER_UPLOAD:
-                raise InvalidRequestError([f"at most {MAX_CONTACTS_PER_UPLOAD} contacts are taken at once"])
-            spool.add(item.json)
-    finally:
-        text.detach()
+    text = io.TextIOWrapper(io.BufferedReader(file), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    for item in read_contacts(text, MAX_ROWS_PER_UPLOAD):
+        if isinstance(item, BadLine):
+            yield item
+            continue
+        if spool.count == MAX_CONTACTS_PER_UPLOAD:
+            raise InvalidRequestError([f"at most {MAX_CONTACTS_PER_UPLOAD} contacts are taken at once"])
+        spool.add(item.json)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.csv_contacts import MAX_LINE_CHARACTERS, BadLine, Contact, UnreadableCsvError, open_lines, read_contacts
+from services.api.csv_contacts import MAX_COLUMNS, MAX_ROW_CHARACTERS, BadLine, Contact, UnreadableCsvError, read_contacts
 
 
-def read(text: str) -> list[dict[str, Any] | tuple[int, list[str]]]:
+def read(text: str, max_rows: int = 100) -> list[dict[str, Any] | tuple[int, list[str]]]:
     """The contacts as JSON, bad lines as their number and messages."""
-    items = read_contacts(open_lines(io.StringIO(text, newline="")))
+    items = read_contacts(io.StringIO(text, newline=""), max_rows)
     return [orjson.loads(item.json) if isinstance(item, Contact) else (item.line, item.messages) for item in items]
 
 
@@ -70,7 +70,7 @@ def test_a_row_that_is_not_utf_8_is_a_bad_line() -> None:
     text = io.TextIOWrapper(
         io.BytesIO(b"number,name\n+14155550101,\xff\n+14155550102,Z\xc3\xbc\n"), "utf-8-sig", "surrogateescape", newline=""
     )
-    bad, good = read_contacts(open_lines(text))
+    bad, good = read_contacts(text, 2)
     assert bad == BadLine(2, ["must be UTF-8"])
     assert isinstance(good, Contact)
 
@@ -83,12 +83,28 @@ def test_a_row_that_is_not_utf_8_is_a_bad_line() -> None:
         ("number;name\n", "line 1 must be a header with a column number"),
         ("number,city,city\n", "line 1 must name each column once, these stand twice: city"),
         ("number,\udcff\n", "line 1 must be UTF-8"),
-        ("number\n" + "1" * MAX_LINE_CHARACTERS, f"line 2 must be shorter than {MAX_LINE_CHARACTERS} characters"),
+        ("number\n" + "1" * MAX_ROW_CHARACTERS, f"line 2 must be shorter than {MAX_ROW_CHARACTERS} characters"),
+        ("number\n\n" + '"\nx",' * (MAX_ROW_CHARACTERS // 5 + 1), f"line 3 must be shorter than {MAX_ROW_CHARACTERS} characters"),
+        ('"\nx",' * (MAX_ROW_CHARACTERS // 5 + 1) + "number\n", f"line 1 must be shorter than {MAX_ROW_CHARACTERS} characters"),
+        ("number" + ",x" * MAX_COLUMNS, f"line 1 must name at most {MAX_COLUMNS} columns, these are {MAX_COLUMNS + 1}"),
     ],
 )
 def test_a_csv_without_a_usable_header_is_refused_as_a_whole(text: str, message: str) -> None:
     with pytest.raises(UnreadableCsvError, match=message):
         read(text)
+
+
+def test_rows_that_together_are_longer_than_one_may_be_are_taken() -> None:
+    row = '+14155550101,"' + "\n" * (MAX_ROW_CHARACTERS // 20) + '"\n'
+    assert len(read("number,note\n" + row * 21)) == 21
+
+
+@pytest.mark.parametrize("row", ["+14155550101", "x", ""])
+def test_good_bad_and_blank_lines_all_count_towards_those_that_are_read(row: str) -> None:
+    text = "number\n" + 3 * f"{row}\n"
+    assert len(read(text, max_rows=3)) == (3 if row else 0)
+    with pytest.raises(UnreadableCsvError, match="at most 2 lines are read at once, blank ones among them"):
+        read(text, max_rows=2)
 
 
 _CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

@@ -1,8 +1,10 @@
 """Contacts at size over HTTP: added as CSV or JSON, created with a CSV beside, and downloaded with what became of them."""
 
+import asyncio
 import csv
 import io
 import resource
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import orjson
 import pytest
 
 from events import commands
-from services.api import contact_spool
+from services.api import contact_spool, uploads
+from services.api.csv_contacts import Contact
+from services.api.errors import BodyTimeoutError
 from tests.api.service import Service, running_service
 
 CSV = "number,name,city\n+14155550201,Ada,London\n+1 (415) 555-0202,Grace,\n"
@@ -142,6 +146,46 @@ async def test_a_form_with_another_part_is_refused(service: Service) -> None:
     data = form(HEAD, CSV)
     data.add_field("more", "x")
     assert "and no other" in (await service.answer("POST", "/campaign", data=data, status=400))["message"][0]
+
+
+async def test_bad_lines_count_towards_those_of_an_upload(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_ROWS_PER_UPLOAD", 3)
+    campaign = await service.create()
+    answer = await add(service, f"/campaign/{campaign['id']}/contacts?badLines=skip", BAD, status=400)
+    assert answer["message"] == ["at most 3 lines are read at once, blank ones among them"]
+
+
+@pytest.mark.parametrize("is_given_up", [True, False])
+async def test_nothing_reads_an_upload_any_more_once_it_is_over_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_given_up: bool
+) -> None:
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+    ended: list[str] = []
+
+    def endless(text: io.TextIOWrapper, _: int) -> Iterator[Contact]:
+        loop.call_soon_threadsafe(begun.set)
+        try:
+            while True:
+                text.read(1)
+                yield Contact(b"{}")
+        finally:
+            ended.append("the reading")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield CSV.encode()
+
+    async def upload(seconds: float) -> None:
+        async with uploads.Uploads(tmp_path, 1_000, seconds, 1).csv(chunks(), skip_bad_lines=False):
+            pass
+
+    monkeypatch.setattr(uploads, "read_contacts", endless)
+    uploading = asyncio.create_task(upload(60.0 if is_given_up else 0.05))
+    await begun.wait()
+    if is_given_up:
+        uploading.cancel()
+    with pytest.raises(asyncio.CancelledError if is_given_up else BodyTimeoutError):
+        await uploading
+    assert ended == ["the reading"]
 
 
 @pytest.mark.parametrize("prefix_of_other", ["/campaign", "/v2/campaign"])

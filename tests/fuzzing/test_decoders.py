@@ -17,7 +17,7 @@ from events.envelope import Command
 from events.errors import DecodeError
 from services.api.bodies import parse_json
 from services.api.callback_reports import read_report
-from services.api.csv_contacts import BadLine, UnreadableCsvError, open_lines, read_contacts
+from services.api.csv_contacts import BadLine, UnreadableCsvError, read_contacts
 from services.api.errors import InvalidRequestError
 from services.api.query_parameters import campaigns_query, contacts_query
 from services.api.twilio_reports import is_signed, parse_form, read_twilio_report
@@ -61,7 +61,7 @@ _CSVS = _ROWS.map(lambda rows: "\n".join(",".join(row) for row in [["number", "n
 def test_each_row_of_a_csv_is_a_valid_contact_or_a_bad_line(content: bytes) -> None:
     text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
-        items = list(read_contacts(open_lines(text)))
+        items = list(read_contacts(text, 10))
     except UnreadableCsvError:
         return
     for item in items:
