@@ -1,4 +1,4 @@
-"""Owns how a process listens: with a bound on its connections, beyond which one is answered by 503 and closed."""
+"""Owns how a process listens: with a bound on its connections, beyond which one is told 503 and closed, and on how long one stalls."""
 
 import asyncio
 import errno
@@ -7,11 +7,14 @@ from typing import cast
 from aiohttp import web
 
 from services.runtime.errors import StartupError
+from services.runtime.stalled_connections import StalledConnections
 
 MOST_CONNECTIONS = 256
 """Of a process that only tells how it is."""
 _IDLE_SECONDS = 75.0
 """Longer than proxies keep a connection that they may use again; aiohttp's own hour would let idle ones fill the bound."""
+_STALLED_SECONDS = 120.0
+"""How long a client may take nothing of what it is sent: longer than one that works on what it has read, such as a page of contacts."""
 _REFUSED_SECONDS = 1.0
 _REFUSAL_BODY = b'{"message":"too many connections","error":"Service Unavailable","statusCode":503}'
 _REFUSAL = (
@@ -40,7 +43,9 @@ async def serve(
 
 
 class _BoundedSite(web.BaseSite):
-    """A TCP site that takes at most so many connections."""
+    """A TCP site that takes at most so many connections, and keeps none whose client takes nothing."""
+
+    _watching: "asyncio.Task[None] | None" = None
 
     def __init__(self, runner: web.AppRunner, host: str, port: int, most_connections: int) -> None:
         super().__init__(runner)
@@ -62,6 +67,12 @@ class _BoundedSite(web.BaseSite):
 
         host, port = self._address
         self._server = await asyncio.get_running_loop().create_server(new_connection, host, port, backlog=self._backlog)
+        self._watching = asyncio.create_task(StalledConnections(taken, _STALLED_SECONDS).watch())
+
+    async def stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        await super().stop()
 
 
 class _Refusal(asyncio.Protocol):
