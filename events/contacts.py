@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from events.lists import in_blocks
 from events.wire import VARIABLE_VALUES, NonEmpty, Opaque, Wire, made
 
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _DIALABLE = re.compile(r"\+?[a-zA-Z0-9]+")
 MAX_VARIABLE_CHARACTERS = 100_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -48,7 +48,7 @@ class Customer(Wire):
         elif self.number_e164_check_enabled is False:
             if not _DIALABLE.fullmatch(self.number):
                 messages.append("number must hold letters and digits only, after an optional +")
-        elif not _E164.fullmatch(self.number):
+        elif not E164.fullmatch(self.number):
             messages.append("number must be E.164: + and 2 to 15 digits, the first not 0, such as +14155551234")
         if self.assistant_overrides is not None:
             messages += _variable_rules("assistantOverrides", self.assistant_overrides)
@@ -76,7 +76,7 @@ def plain_customer(given: Any) -> Customer | None:
     if type(given) is not dict:
         return None
     number, name, overrides = given.get("number"), given.get("name"), given.get(_OVERRIDES)
-    if type(number) is not str or _E164.fullmatch(number) is None:
+    if type(number) is not str or E164.fullmatch(number) is None:
         return None
     fields, names = _ABSENT.copy(), {"number"}
     fields["number"] = number

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from events.contacts import E164
 from events.wire import VARIABLE_VALUES
 from projections.queries.views import CallView
 from services.api.answered_writes import campaign_id_in, no_campaign
@@ -22,7 +23,7 @@ COLUMNS = (
     "number", "name", "email", "externalId", "variables", "id", "status", "callStatus", "endedReason",
     "dispatchedAt", "startedAt", "endedAt", "cost", "analysis",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 async def get_results(request: web.Request) -> web.StreamResponse:
@@ -64,7 +65,7 @@ def _row(result: dict[str, Any]) -> list[Any]:
         "variables": _json(customer.get("assistantOverrides", {}).get(VARIABLE_VALUES)),
         "analysis": _json(result.get("analysis")),
     }
-    return [cells[column] if column == "number" else _inert(cells.get(column)) for column in COLUMNS]
+    return [_inert(cells.get(column)) for column in COLUMNS]
 
 
 def _json(value: Any) -> str | None:
@@ -72,5 +73,9 @@ def _json(value: Any) -> str | None:
 
 
 def _inert(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula is set off by a quote, as OWASP advises against CSV injection."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """A text that a spreadsheet would take for a formula is set off by a quote, as OWASP advises against CSV injection.
+
+    An E.164 number comes to nothing but itself. What stands in a contact's `number` may be a SIP URI, which is any text.
+    """
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA) and E164.fullmatch(value) is None
+    return f"'{value}" if is_formula else value

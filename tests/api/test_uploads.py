@@ -255,6 +255,14 @@ async def test_results_come_as_csv_that_a_spreadsheet_takes_for_text(service: Se
     assert (rows[1]["status"], rows[1]["callStatus"], rows[1]["endedReason"]) == ("contact.pending", "scheduled", "")
 
 
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://x.example","a")', "+1+1", "-1+1", "@SUM(A1)", "\t=1+1", "\r=1+1", "\n=1+1"])
+async def test_a_sip_uri_that_reads_as_a_formula_is_set_off_too(service: Service, text: str) -> None:
+    campaign = await service.create(customers=[{"sipUri": text}, {"number": "+cafe", "numberE164CheckEnabled": False}])
+    response = await service.ask("GET", f"/campaign/{campaign['id']}/results")
+    rows = list(csv.DictReader(io.StringIO(await response.text(), newline="")))
+    assert [row["number"] for row in rows] == [f"'{text}", "'+cafe"]
+
+
 async def test_results_come_as_a_json_object_per_line(service: Service, prefix: str) -> None:
     campaign = await service.create(customers=2_500)
     response = await service.ask("GET", f"{prefix}/{campaign['id']}/results?format=ndjson")
