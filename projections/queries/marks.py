@@ -11,6 +11,8 @@ MARK_EVERY = 256
 NEAR = 1_024
 """Items that are passed by faster than marks are made."""
 _MOST_MARKS = 200_000
+_ENTRY = 20
+"""An entry without a key, which is all that a short list has, takes about as much memory as so many keys."""
 
 
 class Marks(NamedTuple):
@@ -46,4 +48,4 @@ class KnownMarks:
 
 
 def _size(known: tuple[Hashable, Marks] | None) -> int:
-    return 0 if known is None else 1 + len(known[1].keys or ())
+    return 0 if known is None else _ENTRY + len(known[1].keys or ())

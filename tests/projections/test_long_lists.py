@@ -129,7 +129,7 @@ async def test_the_pages_of_contacts_together_are_all_contacts_by_position_and_b
 
 
 def test_marks_are_of_one_state_and_the_list_that_was_asked_for_the_longest_ago_makes_room() -> None:
-    known = KnownMarks(most_marks=10)
+    known = KnownMarks(most_marks=50)
     marks = Marks(1_000, [1, 2, 3])
     for name in "ab":
         known.keep(name, 1, marks)
@@ -139,3 +139,10 @@ def test_marks_are_of_one_state_and_the_list_that_was_asked_for_the_longest_ago_
     assert [known.of(name, 1) is not None for name in "abc"] == [True, False, True]
     known.keep("d", 1, Marks(1_000_000, list(range(50))))
     assert [known.of(name, 1) is not None for name in "acd"] == [False, False, True]
+
+
+def test_lists_without_keys_take_room_too() -> None:
+    known = KnownMarks(most_marks=200_000)
+    for name in range(20_000):
+        known.keep(name, 1, Marks(1))
+    assert [known.of(name, 1) is not None for name in (0, 9_999, 10_000, 19_999)] == [False, False, True, True]
