@@ -3,12 +3,15 @@
 import base64
 import hashlib
 import hmac
+import re
 from urllib.parse import quote
 
 CALLBACK_ROUTE = "/provider-callbacks/{org:[^/]+}/{campaign}/{call}/{attempt}/{mac}"
 """As aiohttp writes routes; it hands the parts over unquoted, as `verify` wants them."""
 TWILIO_CALLBACK_ROUTE = "/provider-callbacks/twilio/{provider}/{org:[^/]+}/{campaign}/{call}/{attempt}/{mac}"
 """It names the provider beside, since each signs with a token of its own."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def callback_url(base: str, secret: bytes, org: str, campaign: str, call: str, attempt: int) -> str:
@@ -23,12 +26,12 @@ def twilio_callback_url(base: str, secret: bytes, provider: str, org: str, campa
 
 def verify(secret: bytes, org: str, campaign: str, call: str, attempt: str, mac: str) -> bool:
     """Whether the MAC is ours for exactly these parts; constant time."""
-    return _is_ours(_mac(secret, org, campaign, call, attempt), mac)
+    return _is_ours(secret, (org, campaign, call, attempt), mac)
 
 
 def verify_twilio(secret: bytes, provider: str, org: str, campaign: str, call: str, attempt: str, mac: str) -> bool:
     """The same for a URL of `twilio_callback_url`."""
-    return _is_ours(_mac(secret, "twilio", provider, org, campaign, call, attempt), mac)
+    return _is_ours(secret, ("twilio", provider, org, campaign, call, attempt), mac)
 
 
 def _url(base: str, secret: bytes, kind: tuple[str, ...], parts: tuple[str, ...]) -> str:
@@ -36,11 +39,14 @@ def _url(base: str, secret: bytes, kind: tuple[str, ...], parts: tuple[str, ...]
     return "/".join([base.rstrip("/"), "provider-callbacks", *quoted])
 
 
-def _is_ours(right: str, mac: str) -> bool:
-    return hmac.compare_digest(right.encode(), mac.encode("utf-8", "surrogateescape"))
+def _is_ours(secret: bytes, parts: tuple[str, ...], mac: str) -> bool:
+    # a part that holds a line break may be several of another kind of URL
+    if any(_CONTROL.search(part) for part in parts):
+        return False
+    return hmac.compare_digest(_mac(secret, *parts).encode(), mac.encode("utf-8", "surrogateescape"))
 
 
 def _mac(secret: bytes, *parts: str) -> str:
-    # no part holds a line break, so no two lists of parts read the same
+    # no part that is ours holds a line break, so no two lists of parts read the same
     digest = hmac.digest(secret, "\n".join(parts).encode("utf-8", "surrogateescape"), hashlib.sha256)
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -47,6 +47,22 @@ def test_a_url_for_twilio_holds_for_its_provider_alone_and_neither_kind_for_the_
     assert not verify_twilio(SECRET, "twilio-us", "acme", CAMPAIGN, CALL, "2", mac_of(plain))
 
 
+def test_the_parts_of_one_kind_of_url_are_worth_nothing_as_one_part_of_the_other() -> None:
+    mac = mac_of(twilio_callback_url("http://api", SECRET, "twilio-us", "acme", CAMPAIGN, CALL, 2))
+    assert not verify(SECRET, "twilio\ntwilio-us\nacme", CAMPAIGN, CALL, "2", mac)
+    assert not verify_twilio(SECRET, "twilio-us\nacme", CAMPAIGN, CALL, "2", "", mac)
+    plain = mac_of(callback_url("http://api", SECRET, "twilio", CAMPAIGN, CALL, 2))
+    assert not verify_twilio(SECRET, f"{CAMPAIGN}\n{CALL}\n2", "", "", "", "", plain)
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\0", "\t", "\x1f", "\x7f"])
+def test_no_part_with_a_control_character_is_ours_whatever_its_mac(character: str) -> None:
+    org = f"ac{character}me"
+    assert not verify(SECRET, org, CAMPAIGN, CALL, "2", mac_of(callback_url("http://api", SECRET, org, CAMPAIGN, CALL, 2)))
+    url = twilio_callback_url("http://api", SECRET, org, "acme", CAMPAIGN, CALL, 2)
+    assert not verify_twilio(SECRET, org, "acme", CAMPAIGN, CALL, "2", mac_of(url))
+
+
 def test_a_mac_that_is_no_ascii_is_wrong_and_not_an_error() -> None:
     assert not verify(SECRET, "acme", CAMPAIGN, CALL, "2", "é\udcff")
 
