@@ -63,7 +63,8 @@ class TwilioConfig(_Config):
     callers: Annotated[dict[Identifier, Annotated[str, Field(pattern=r"^\+[1-9]\d{1,14}$")]], Field(min_length=1)]
     machine_detection: Literal["Enable", "DetectMessageEnd"] | None = "Enable"
     """`None` leaves it off: then no call ends as `voicemail`."""
-    longest_call_seconds: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+    longest_call_seconds: Annotated[int, Field(ge=1, le=86_400)] = 3_400
+    """After which Twilio hangs up, counted from the answer: before the engine gives the call's slot to another."""
     calls_per_second: CallsPerSecond | None = None
     api_url: HttpUrl = "https://api.twilio.com"
 
@@ -111,6 +112,12 @@ class ProviderChoice(_Config):
         unknown = sorted(set(named) - known)
         if unknown:
             raise StartupError(f"wrong setting: PROVIDERS: no provider is named {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+
+    def ends_calls_within(self, most_seconds: float, why: str) -> None:
+        """Raises `StartupError`, which says why, where a Twilio call may talk for longer."""
+        for name, config in self.providers.items():
+            if isinstance(config, TwilioConfig) and config.longest_call_seconds > most_seconds:
+                raise StartupError(f"wrong setting: PROVIDERS: longestCallSeconds of {name} must be at most {most_seconds:g}: {why}")
 
     def name_for(self, org_id: str, phone_number_id: str | None, otherwise: str) -> str:
         """The most exact rule holds: for org and phone number id, for the phone number id, for the org, then the default."""

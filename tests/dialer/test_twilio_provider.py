@@ -42,7 +42,7 @@ async def test_the_form_names_both_numbers_what_to_say_and_where_to_report(fake:
             f"https://app.example.com/voice?tone=warm&orgId=acme&campaignId={CAMPAIGN}&callId={call_id()}&attempt=2&assistantId=assistant-1",
         ),
         ("Method", "POST"),
-        ("TimeLimit", "3600"),
+        ("TimeLimit", "3400"),
         ("StatusCallback", "https://api.example.com/back"),
         ("StatusCallbackMethod", "POST"),
         ("StatusCallbackEvent", "initiated"),

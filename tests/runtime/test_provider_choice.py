@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.dialer.settings import DialerSettings
+from services.engine.settings import EngineSettings
 from services.runtime.errors import StartupError
 from services.runtime.provider_choice import ProviderChoice, TwilioConfig, read_provider_choice
 
@@ -110,3 +111,23 @@ def test_the_wait_for_an_outcome_must_outlast_claim_and_request() -> None:
     DialerSettings.load(claim_valid_seconds=3, provider_timeout_seconds=1, dial_outcome_seconds=5)
     with pytest.raises(StartupError, match=r"DIAL_OUTCOME_SECONDS: .*must exceed CLAIM_VALID_SECONDS and .* together, which are 50"):
         DialerSettings.load(dial_outcome_seconds=50)
+
+
+def test_no_call_may_talk_on_after_the_engine_gave_its_slot_to_another() -> None:
+    def started(talk_seconds: int | None = None, **settings: Any) -> ProviderChoice:
+        own = {} if talk_seconds is None else {"longestCallSeconds": talk_seconds}
+        return DialerSettings.load(providers=json.dumps({"providers": {"us": TWILIO | own}}), **settings).provider_choice()
+
+    started()
+    started(3_545)
+    started(86_400, longest_call_seconds=86_400, longest_call_grace_seconds=115)
+    started(52, longest_call_seconds=61, claim_valid_seconds=3, provider_timeout_seconds=1)
+    with pytest.raises(StartupError, match="longestCallSeconds of us must be at most 3545: LONGEST_CALL_SECONDS and"):
+        started(3_546)
+    with pytest.raises(StartupError, match="longestCallSeconds of us must be at most 485"):
+        started(longest_call_seconds=540)
+
+
+def test_dialer_and_engine_mean_the_same_longest_call() -> None:
+    for name in ("longest_call_seconds", "longest_call_grace_seconds", "dial_outcome_seconds"):
+        assert DialerSettings.model_fields[name].default == EngineSettings.model_fields[name].default
