@@ -9,39 +9,42 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from services.api.errors import BodyTimeoutError, InvalidRequestError, NotJsonError, TooLargeError
+from services.api.errors import BodyTimeoutError, InvalidRequestError, NotJsonError, TooLargeError, UnavailableError
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 LARGE_BODY_BYTES = 1024 * 1024
 """Above this a body is parsed beside the event loop and counts among the large ones."""
 _READ_SECONDS = 120.0
+_ROOM_SECONDS = 30.0
+"""How long a large body waits, half of what a client does."""
 TOO_DEEP = "the body is nested too deeply"
 
 
 class BodyReader:
     """Reads bodies whole; a large one waits, unread, until there is room for it."""
 
-    def __init__(self, max_large_bodies: int, read_seconds: float = _READ_SECONDS) -> None:
+    def __init__(self, max_large_bodies: int, read_seconds: float = _READ_SECONDS, room_seconds: float = _ROOM_SECONDS) -> None:
         self._room = asyncio.Semaphore(max_large_bodies)
         self._read_seconds = read_seconds
+        self._room_seconds = room_seconds
 
     @asynccontextmanager
     async def read(self, request: web.Request, limit: int = MAX_BODY_BYTES) -> AsyncIterator[bytes]:
         """The body; while the block lasts a large one keeps its room.
 
-        Raises `TooLargeError`, `BodyTimeoutError`, `InvalidRequestError` where its encoding is broken.
+        Raises `TooLargeError`, `BodyTimeoutError`, `UnavailableError` where no room came, `InvalidRequestError` where it is badly encoded.
         """
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(self._read_seconds):
-                    body = await self._read_all(request, limit, stack)
+                async with asyncio.timeout(self._read_seconds) as reading:
+                    body = await self._read_all(request, limit, stack, reading)
             except TimeoutError as error:
                 raise BodyTimeoutError(f"the body did not come within {self._read_seconds:g} seconds") from error
             except (HttpProcessingError, web.RequestPayloadError) as error:
                 raise InvalidRequestError("the body's encoding is broken") from error
             yield body
 
-    async def _read_all(self, request: web.Request, limit: int, stack: AsyncExitStack) -> bytes:
+    async def _read_all(self, request: web.Request, limit: int, stack: AsyncExitStack, reading: asyncio.Timeout) -> bytes:
         if (request.content_length or 0) > limit:
             raise _too_large(limit)
         body, has_room = bytearray(), False
@@ -50,9 +53,21 @@ class BodyReader:
             if len(body) > limit:
                 raise _too_large(limit)
             if len(body) > LARGE_BODY_BYTES and not has_room:
-                await stack.enter_async_context(self._room)
+                await self._take_room(stack, reading)
                 has_room = True
         return bytes(body)
+
+    async def _take_room(self, stack: AsyncExitStack, reading: asyncio.Timeout) -> None:
+        """Until the stack ends. The client's time stands still meanwhile, since nothing is read of what it sends."""
+        now = asyncio.get_running_loop().time
+        left = (reading.when() or now()) - now()
+        reading.reschedule(None)
+        try:
+            async with asyncio.timeout(self._room_seconds):
+                await stack.enter_async_context(self._room)
+        except TimeoutError as error:
+            raise UnavailableError("too many large bodies are in memory; nothing was accepted") from error
+        reading.reschedule(now() + left)
 
 
 def _too_large(limit: int) -> TooLargeError:

@@ -47,6 +47,8 @@ from services.runtime.serving import serve
 
 _SHUTDOWN_SECONDS = 5.0
 _START_SECONDS = 30.0
+_MAX_LARGE_CALLBACKS = 8
+"""As much memory as one large body may take."""
 _BURST_SECONDS = 10.0
 """Who has not asked for so long may ask all that at once."""
 
@@ -139,6 +141,7 @@ class Api:
             ),
             pages=PageRoom(),
             bodies=BodyReader(settings.api_max_large_bodies),
+            callback_bodies=BodyReader(_MAX_LARGE_CALLBACKS),
             uploads=Uploads(
                 settings.data_dir / "uploads", settings.api_max_upload_bytes, settings.api_upload_seconds, settings.api_max_uploads
             ),

@@ -26,12 +26,14 @@ from services.runtime.clock import Clock
 class ApiContext:
     """`draw_id` gives a fresh random UUID as text. `callback_key` authenticates the providers' callbacks.
 
-    `callback_base` is the API's address as providers reach it; `twilio_tokens` holds what each Twilio provider signs with.
+    `callback_bodies` is room of their own, which no user can fill. `callback_base` is the API's address as providers reach it;
+    `twilio_tokens` holds what each Twilio provider signs with.
     """
 
     authenticator: Authenticator
     rate_limits: RateLimits
     bodies: BodyReader
+    callback_bodies: BodyReader
     pages: PageRoom
     uploads: Uploads
     read_model: ReadModel

@@ -28,7 +28,7 @@ async def receive_callback(request: web.Request) -> web.StreamResponse:
     org_id, campaign_id, call_id, attempt, mac = (request.match_info[part] for part in ("org", "campaign", "call", "attempt", "mac"))
     if not verify(context.callback_key, org_id, campaign_id, call_id, attempt, mac) or not (is_uuid(campaign_id) and is_uuid(call_id)):
         raise forbidden(context)
-    async with context.bodies.read(request, MAX_CALLBACK_BYTES) as body:
+    async with context.callback_bodies.read(request, MAX_CALLBACK_BYTES) as body:
         report = read_report(int(attempt), parse_json(body))
     await take_report(context, org_id, campaign_id, call_id, report)
     return json_response({})

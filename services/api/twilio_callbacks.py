@@ -22,7 +22,7 @@ async def receive_twilio_callback(request: web.Request) -> web.StreamResponse:
     is_ours = verify_twilio(context.callback_key, provider, org_id, campaign_id, call_id, attempt, mac)
     if auth_token is None or not is_ours or not (is_uuid(campaign_id) and is_uuid(call_id)):
         raise forbidden(context)
-    async with context.bodies.read(request, _MAX_CALLBACK_BYTES) as body:
+    async with context.callback_bodies.read(request, _MAX_CALLBACK_BYTES) as body:
         fields = parse_form(body)
     # behind a proxy the request does not tell the URL that Twilio called, but we gave it to Twilio ourselves
     url = twilio_callback_url(context.callback_base, context.callback_key, provider, org_id, campaign_id, call_id, int(attempt))
