@@ -23,6 +23,13 @@ _CONTACT_COUNTERS = {
     "predialFailed": "contacts_predial_failed",
 }
 _LARGE = ("assistantOverrides", "squadOverrides", "server")
+SUMMARY_COLUMNS = (
+    *("id", "org_id", "status", "paused", "deleted", "spec", "version", "dialed", "connected", "created_at", "updated_at"),
+    *_OPTIONAL.values(),
+    *_CALL_COUNTERS.values(),
+    *_CONTACT_COUNTERS.values(),
+)
+"""What a summary is made of: campaigns that are equal in these have the same."""
 
 
 def summary(campaign: CampaignRow, max_bytes: int) -> bytes | None:

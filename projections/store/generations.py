@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, text
+from sqlalchemy import Connection, and_, func, literal, or_, select, text
 from sqlalchemy.exc import DBAPIError
 
+from projections.campaign_state.summary import SUMMARY_COLUMNS
 from projections.store.row_writing import upsert
 from projections.store.tables import GENERATION, LIVE, Tables, meta, outbox, tables_named
 from projections.store.writer import Writer
@@ -32,7 +33,7 @@ async def swap_in(writer: Writer, fresh: Tables, identity: Mapping[str, str]) ->
 
     Changes nothing and says so where a partition of the live ones is ahead, unless those come from another log or fold, and
     where a reader's locks stood in the way: then try again. The
-    campaigns that the two do not show alike go to the outbox.
+    campaigns whose summaries differ go to the outbox, whatever their versions: another fold may give other rows of the same events.
     """
     try:
         return await writer.run(partial(_swap_in, fresh=fresh, identity=identity))
@@ -51,8 +52,8 @@ def _swap_in(connection: Connection, fresh: Tables, identity: Mapping[str, str])
     is_same_log = all(stored.get(name, value) == value for name, value in identity.items())
     if is_same_log and _is_behind(connection, fresh):
         return False
-    _publish_differences(connection, fresh)
     generation = int(stored.get(GENERATION, 0)) + 1
+    _publish_differences(connection, fresh, generation)
     for live, new in zip(LIVE.all, fresh.all, strict=True):
         connection.execute(text(f'DROP TABLE "{live.name}"'))
         connection.execute(text(f'ALTER TABLE "{new.name}" RENAME TO "{live.name}"'))
@@ -70,11 +71,12 @@ def _is_behind(connection: Connection, fresh: Tables) -> bool:
     return bool((connection.execute(ahead)).scalar())
 
 
-def _publish_differences(connection: Connection, fresh: Tables) -> None:
+def _publish_differences(connection: Connection, fresh: Tables, generation: int) -> None:
     live, new = LIVE.campaigns, fresh.campaigns
-    differ = or_(live.c.id.is_(None), live.c.version != new.c.version)
+    differ = or_(*[live.c[name].is_distinct_from(new.c[name]) for name in (*SUMMARY_COLUMNS, "shown")])
     query = (
-        select(new.c.id, new.c.partition, new.c.version)
+        # not the campaign's version, by which a publisher that sends the replaced row right now would delete the entry
+        select(new.c.id, new.c.partition, literal(-generation))
         .select_from(new.outerjoin(live, live.c.id == new.c.id))
         .where(and_(new.c.shown, differ))
     )

@@ -15,7 +15,7 @@ from projections.store.tables import campaigns, outbox
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """A campaign as it is now, and the version that the entry asked for, which may be older."""
+    """A campaign as it is now, and the version with which the entry was read, which may be older."""
 
     campaign: CampaignRow
     version: int
@@ -28,7 +28,7 @@ class Outbox(Protocol):
         """Some entries of the partition, in the order of the campaigns' ids; entries and campaigns as of one moment."""
 
     async def published(self, entries: Iterable[Unpublished]) -> None:
-        """Delete the entries, except those that ask for a newer version by now; idempotent."""
+        """Delete the entries, except those that were asked for anew since; idempotent."""
 
 
 class SqlOutbox:

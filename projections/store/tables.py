@@ -205,7 +205,10 @@ outbox = Table(
     Column("version", BigInteger, nullable=False),
     Index("outbox_by_partition", "partition"),
 )
-"""The campaigns whose newest summary is not on `campaign-state` yet."""
+"""The campaigns whose newest summary is not on `campaign-state` yet.
+
+`version` is that of the change that asks for it; a rebuild asks with its generation, below 0.
+"""
 
 meta = Table("meta", bookkeeping, Column("name", TEXT, primary_key=True), Column("value", TEXT, nullable=False))
 """The fold's version and the ids of the cluster and the topic that the rows come from, and the tables' generation."""

@@ -331,6 +331,22 @@ async def test_rows_that_another_fold_rebuilt_meanwhile_are_not_folded_on(store:
     assert await store.next_offsets() == {PARTITION: 30}
 
 
+async def test_what_a_rebuild_tells_otherwise_is_published_again_though_no_version_moved(store: SqlProjectionStore) -> None:
+    log, box = records(spread(busy_world().log)), SqlOutbox(store)
+    await fill(store, log)
+    entries = await box.unpublished(PARTITION, 100)
+    wrong = entries[0].campaign.id
+    await store.writer.run(lambda connection: connection.execute(update(campaigns).where(campaigns.c.id == wrong).values(dialed=99)))
+    await rebuild(store, log, fold_version=2)
+    # they were sent as they were before
+    await box.published(entries)
+    (again,) = await box.unpublished(PARTITION, 100)
+    assert (again.campaign.id, again.campaign.version) == (wrong, entries[0].campaign.version)
+    assert again.campaign.dialed != 99
+    await box.published([again])
+    assert await box.unpublished(PARTITION, 100) == []
+
+
 async def test_a_rebuild_replaces_tables_of_another_log_whatever_their_offsets(store: SqlProjectionStore) -> None:
     await store.check_identity(1, "c", "topic-before")
     log = records(spread(busy_world().log))
