@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from events.envelope import EventRecord
+from events.envelope import Command, EventRecord
 from projections.dial_task.task import DialTask
 from services.dialer.claims import Claim, ClaimBook
 from services.dialer.command_log import CommandLog
@@ -24,6 +24,15 @@ _SWEEP_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ToClaim:
+    """A call that may be claimed, to be placed by `provider`."""
+
+    task: DialTask
+    attempt: int
+    provider: str
 
 
 @dataclass(slots=True)
@@ -51,30 +60,37 @@ class Dispatcher:
 
     @property
     def held(self) -> int:
-        """How many calls are looked after beyond their `take_up`."""
+        """How many calls are looked after beyond what was said of their `CallQueued`."""
         return len(self.claims) + len(self._finishing)
 
     @property
     def waiting(self) -> int:
-        """How many of those whose `take_up` is under way only wait, for their provider or for a customer's server."""
+        """How many of those that are considered wait for their provider or for a customer's server."""
         return sum(line.waiting for line in self.lines) + self._asking
 
-    async def take_up(self, partition: int, offset: int, call_id: str, attempt: int) -> None:
-        """Of a `CallQueued`: returns once a claim, or what makes one needless, is durable; from then on its record is done."""
+    async def consider(self, partition: int, offset: int, call_id: str, attempt: int) -> ToClaim | Command | None:
+        """What a `CallQueued` asks to be said: a claim, what makes one needless, or nothing. Only waits, so it may be cancelled."""
         task = await self.tasks.get(partition, offset, call_id)
         if next_step(task, attempt) == "pass":
             self.metrics.passed.inc()
-            return
+            return None
         line = self.lines.for_task(task)
         await line.admission(task.org_id)
         if asks_predial(task):
             outcome = predial_outcome(self.new_id(), task, attempt, await self._ask(task))
             if outcome is not None:
-                await self.commands.append(outcome)
-                return
+                return outcome
             if line.is_open():
                 await line.admission(task.org_id)
-        await self._claim(task, attempt, line.provider.name)
+        return ToClaim(task, attempt, line.provider.name)
+
+    async def say(self, considered: ToClaim | Command | None) -> None:
+        """Return once it is durable; from then on the record that it was considered of is done."""
+        match considered:
+            case ToClaim(task, attempt, provider):
+                await self._claim(task, attempt, provider)
+            case Command():
+                await self.commands.append(considered)
 
     async def _ask(self, task: DialTask) -> Verdict:
         self._asking += 1

@@ -12,12 +12,12 @@ from aiokafka.structs import ConsumerRecord
 from events.codec import read_event
 from events.envelope import EventRecord
 from events.errors import DecodeError
-from events.facts import CallOutcomeUnknown, CallQueued
+from events.facts import CallEnded, CallOutcomeUnknown, CallQueued
 from services.dialer.dispatcher import Dispatcher
 from services.dialer.offsets import OffsetTracker
 from services.runtime.clock import Clock
 
-_WANTED = (b'"CallQueued.', b'"CallOutcomeUnknown.')
+_WANTED = (b'"CallQueued.', b'"CallEnded.', b'"CallOutcomeUnknown.')
 _COMMIT_EVERY_SECONDS = 1.0
 _REVOKE_SECONDS = 2.0
 _POLL_MS = 200
@@ -32,12 +32,27 @@ _WIDEST_SPAN = 100_000
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True, eq=False)
+class _TakingUp:
+    """A `CallQueued` that is taken up."""
+
+    tp: TopicPartition
+    offset: int
+    call_id: str
+    attempt: int
+    is_needless: bool = False
+    """Its call has ended since, or was queued again."""
+    only_waits: bool = True
+    """Nothing is said of it yet, or it waits for its next try."""
+
+
 @dataclass(slots=True)
 class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Takes calls up as long as fewer than `max_taken` are looked after, in any order, and commits the lowest that is not done.
 
     Those that only wait, for a provider, a customer's server or their next try after a fault, do not count, so that they hold up no call of
     another, up to 20,000 of them. A partition that has gone 100,000 queued calls past one that is not done waits by itself.
+    One that only waits is dropped, and done, when its call ends or is queued again: so no org has more of them waiting than it has slots.
 
     What was taken up on a partition that is given back is dropped before its claim; the next owner reads it again.
     """
@@ -52,7 +67,9 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     """How many calls could not be taken up so far because of a fault of ours; each is tried again after a pause."""
     _trackers: dict[TopicPartition, OffsetTracker] = field(default_factory=dict)
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
-    _tasks: dict[asyncio.Task[None], TopicPartition] = field(default_factory=dict)
+    _tasks: dict[asyncio.Task[None], _TakingUp] = field(default_factory=dict)
+    _newest: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    """Of each call that is taken up."""
     _commit_due: float = 0.0
     _pausing: int = 0
     """How many of the failed wait for their next try."""
@@ -90,35 +107,49 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     def _handle(self, tp: TopicPartition, record: ConsumerRecord) -> None:
         tracker = self._trackers.setdefault(tp, OffsetTracker())
         event = _wanted_event(record)
-        if event is not None and event["type"] == CallQueued.type_name:
+        type_name = event["type"] if event is not None else None
+        if event is not None and type_name in (CallQueued.type_name, CallEnded.type_name):
+            self._drop_former(event["callid"])
+        if event is not None and type_name == CallQueued.type_name:
             tracker.begin(record.offset)
-            self._take_up(tp, record.offset, tracker, event)
+            self._take_up(_TakingUp(tp, record.offset, event["callid"], event["data"]["attempt"]), tracker)
             return
         tracker.passed(record.offset)
-        if event is not None and event["type"] == CallOutcomeUnknown.type_name:
+        if event is not None and type_name == CallOutcomeUnknown.type_name:
             self.on_outcome_unknown(event)
 
-    def _take_up(self, tp: TopicPartition, offset: int, tracker: OffsetTracker, event: EventRecord) -> None:
-        task = asyncio.create_task(self._until_taken_up(tp.partition, offset, event))
-        self._tasks[task] = tp
+    def _drop_former(self, call_id: str) -> None:
+        """Where something is being said of it, that is said to its end: a claim of it may be granted already."""
+        task = self._newest.pop(call_id, None)
+        if task is None:
+            return
+        self._tasks[task].is_needless = True
+        if self._tasks[task].only_waits:
+            task.cancel()
+
+    def _take_up(self, taking: _TakingUp, tracker: OffsetTracker) -> None:
+        task = asyncio.create_task(self._until_taken_up(taking))
+        self._tasks[task] = taking
+        self._newest[taking.call_id] = task
 
         def ended(task: "asyncio.Task[None]") -> None:
             del self._tasks[task]
-            if not task.cancelled() and task.exception() is None:
-                tracker.done(offset)
+            if self._newest.get(taking.call_id) is task:
+                del self._newest[taking.call_id]
+            if taking.is_needless or (not task.cancelled() and task.exception() is None):
+                tracker.done(taking.offset)
 
         task.add_done_callback(ended)
 
-    async def _until_taken_up(self, partition: int, offset: int, event: EventRecord) -> None:
+    async def _until_taken_up(self, taking: _TakingUp) -> None:
         """Twice as long a pause after each fault, up to a minute."""
-        call_id, attempt = event["callid"], event["data"]["attempt"]
         faults = 0
         try:
-            while True:
+            while not taking.is_needless:
                 try:
-                    return await self.dispatcher.take_up(partition, offset, call_id, attempt)
+                    return await self._taken_up(taking)
                 except Exception as error:
-                    extra = {"action": "take-up", "call": call_id, "error": type(error).__name__}
+                    extra = {"action": "take-up", "call": taking.call_id, "error": type(error).__name__}
                     # its trace once is enough
                     _log.error("a call could not be taken up", exc_info=None if faults else error, extra=extra)
                 self.failed += faults == 0
@@ -126,6 +157,14 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 await self._pause(min(_FIRST_RETRY_SECONDS * 2 ** min(faults - 1, 10), _LONGEST_RETRY_SECONDS))
         finally:
             self.failed -= faults > 0
+
+    async def _taken_up(self, taking: _TakingUp) -> None:
+        try:
+            considered = await self.dispatcher.consider(taking.tp.partition, taking.offset, taking.call_id, taking.attempt)
+            taking.only_waits = False
+            await self.dispatcher.say(considered)
+        finally:
+            taking.only_waits = True
 
     async def _pause(self, seconds: float) -> None:
         self._pausing += 1
@@ -154,7 +193,7 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._committed.pop(tp, None)
 
     async def _drop(self, tps: set[TopicPartition]) -> None:
-        dropped = [task for task, tp in self._tasks.items() if tp in tps]
+        dropped = [task for task, taking in self._tasks.items() if taking.tp in tps]
         for task in dropped:
             task.cancel()
         await asyncio.gather(*dropped, return_exceptions=True)

@@ -163,7 +163,7 @@ class Given:
 
     async def queued(self, number: int = 0, attempt: int = 1) -> None:
         """A `CallQueued` is read and taken up."""
-        await self.dispatcher.take_up(0, 0, call_id(number), attempt)
+        await self.dispatcher.say(await self.dispatcher.consider(0, 0, call_id(number), attempt))
 
     def claims(self) -> list[Command]:
         return self.commands.of("ClaimCall.v1")

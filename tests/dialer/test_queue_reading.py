@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from events.codec import encode_event
 from events.envelope import Event
-from events.facts import CallQueued
+from events.facts import CallEnded, CallQueued, Fact
 from projections.dial_task.task import DialTask
 from services.dialer import queue_reading
 from services.dialer.predial import Eligible, Verdict
@@ -32,8 +32,16 @@ class ConsumerInMemory:
 
     def queue(self, *numbers: int, tp: TopicPartition = FIRST) -> None:
         for number in numbers:
-            value = encode_event(Event(ORG, NOW, CallQueued(attempt=1), CAMPAIGN, call_id(number)), f"e-{number}")
-            self.records[tp].append(SimpleNamespace(value=value, partition=tp.partition, offset=len(self.records[tp])))
+            self._append(CallQueued(attempt=1), number, tp)
+
+    def end(self, *numbers: int) -> None:
+        for number in numbers:
+            self._append(CallEnded(attempt=1, ended_reason="scheduled-call-deleted", ended_at=NOW), number, FIRST)
+
+    def _append(self, fact: Fact, number: int, tp: TopicPartition) -> None:
+        offset = len(self.records[tp])
+        value = encode_event(Event(ORG, NOW, fact, CAMPAIGN, call_id(number)), f"e-{offset}")
+        self.records[tp].append(SimpleNamespace(value=value, partition=tp.partition, offset=offset))
 
     def assignment(self) -> set[TopicPartition]:
         return set(self.records)
@@ -73,6 +81,25 @@ class FaultyTasks(TasksInMemory):
         return await super().get(partition, offset, call_id)
 
 
+class SilentPredial:
+    """Answers nobody until it may."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.left: list[str] = []
+        """Whose question was given up."""
+        self.answers = asyncio.Event()
+
+    async def ask(self, task: DialTask) -> Verdict:
+        self.asked.append(task.call_id)
+        try:
+            await self.answers.wait()
+        except asyncio.CancelledError:
+            self.left.append(task.call_id)
+            raise
+        return Eligible()
+
+
 class Reading:
     """A reader of calls 0 to 9, of which those named can not be taken up as long as they are faulty."""
 
@@ -82,6 +109,12 @@ class Reading:
         self.given.dispatcher.tasks = self.tasks
         self.consumer = ConsumerInMemory()
         self.reader = QueueReader(cast(Any, self.consumer), self.given.dispatcher, lambda _: None, self.given.clock, max_taken)
+
+    def asking(self) -> SilentPredial:
+        """Every call is asked about of a server that is silent."""
+        self.given.dispatcher.predial = predial = SilentPredial()
+        self.tasks.by_id = {id: replace(task, predial_plan={}, server={"url": "http://customer/"}) for id, task in self.tasks.by_id.items()}
+        return predial
 
     def claimed(self) -> list[str | None]:
         return [claim.call_id for claim in self.given.claims()]
@@ -129,26 +162,94 @@ async def test_calls_that_wait_for_their_next_try_take_no_others_room() -> None:
 
 async def test_calls_whose_customers_server_is_silent_take_no_others_room() -> None:
     reading = Reading(max_taken=2)
-    answered, asked = asyncio.Event(), []
-
-    class SilentPredial:
-        async def ask(self, task: DialTask) -> Verdict:
-            asked.append(task.call_id)
-            await answered.wait()
-            return Eligible()
-
-    reading.given.dispatcher.predial = SilentPredial()
-    for number in range(3):
-        reading.tasks.by_id[call_id(number)] = task(number, predial_plan={}, server={"url": "http://customer/"})
+    predial = reading.asking()
+    reading.tasks.by_id[call_id(3)] = task(3)
     reading.consumer.queue(0, 1, 2)
     with begun(reading.reader.run()):
         await reading.passes(1)
         reading.consumer.queue(3)
         await reading.passes(1)
-        assert (len(asked), reading.claimed()) == (3, [call_id(3)])
-        answered.set()
+        assert (len(predial.asked), reading.claimed()) == (3, [call_id(3)])
+        predial.answers.set()
         await reading.passes(1)
     assert len(reading.claimed()) == 4
+
+
+async def test_a_call_that_ended_while_its_customers_server_was_silent_waits_no_more_and_its_place_moves_on() -> None:
+    reading = Reading()
+    predial = reading.asking()
+    reading.consumer.queue(0, 1)
+    with begun(reading.reader.run()):
+        await reading.passes(1)
+        reading.consumer.end(0)
+        await reading.passes(2)
+        assert (predial.left, reading.given.dispatcher.waiting) == ([call_id(0)], 1)
+        assert reading.consumer.committed[FIRST] == 1
+        predial.answers.set()
+        await reading.passes(2)
+    assert (reading.claimed(), reading.consumer.committed[FIRST]) == ([call_id(1)], 3)
+
+
+async def test_a_call_that_is_queued_again_waits_for_its_newest_turn_only() -> None:
+    reading = Reading()
+    predial = reading.asking()
+    reading.consumer.queue(0)
+    with begun(reading.reader.run()):
+        await reading.passes(1)
+        reading.consumer.queue(0)
+        await reading.passes(2)
+        assert (predial.left, len(predial.asked), reading.given.dispatcher.waiting) == ([call_id(0)], 2, 1)
+        assert reading.consumer.committed[FIRST] == 1
+        predial.answers.set()
+        await reading.passes(2)
+    assert (reading.claimed(), reading.consumer.committed[FIRST]) == ([call_id(0)], 2)
+
+
+async def test_calls_that_are_queued_and_ended_again_and_again_leave_nothing_waiting_and_hold_up_nobody() -> None:
+    reading = Reading(max_taken=2)
+    predial = reading.asking()
+    with patch.object(queue_reading, "_MOST_WAITING", 12), begun(reading.reader.run()):
+        for _ in range(5):
+            reading.consumer.queue(*range(9))
+            await reading.passes(1)
+            reading.consumer.end(*range(9))
+            await reading.passes(1)
+        # read in one piece, none of these is begun before its end is read
+        reading.consumer.queue(*range(9))
+        reading.consumer.end(*range(9))
+        reading.tasks.by_id[call_id(9)] = task(9)
+        reading.consumer.queue(9)
+        await reading.passes(2)
+    assert len(predial.asked) == len(predial.left) == 45
+    assert reading.given.dispatcher.waiting == 0
+    assert (reading.claimed(), reading.consumer.committed[FIRST]) == ([call_id(9)], 109)
+
+
+async def test_a_call_that_waits_for_its_next_try_after_a_fault_is_not_tried_once_it_has_ended() -> None:
+    reading = Reading(0)
+    reading.consumer.queue(0)
+    with begun(reading.reader.run()):
+        await reading.passes(1)
+        reading.consumer.end(0)
+        await reading.passes(2)
+        asked = len(reading.tasks.asked)
+        await reading.passes(70)
+    assert (reading.reader.failed, reading.consumer.committed[FIRST]) == (0, 2)
+    assert len(reading.tasks.asked) == asked
+
+
+async def test_a_claim_that_is_being_asked_for_is_asked_for_to_the_end_whatever_is_read_of_its_call() -> None:
+    reading = Reading()
+    reading.given.commands.works.clear()
+    reading.consumer.queue(0)
+    with begun(reading.reader.run()):
+        await reading.passes(1)
+        reading.consumer.end(0)
+        await reading.passes(2)
+        assert reading.consumer.committed[FIRST] == 0
+        reading.given.commands.works.set()
+        await reading.passes(2)
+    assert (reading.claimed(), reading.consumer.committed[FIRST]) == ([call_id(0)], 2)
 
 
 async def test_a_call_that_waits_is_dropped_with_its_partition() -> None:
