@@ -58,7 +58,7 @@ def _restore_call(state: PartitionState, row: CallSnapshot) -> None:
         if row.report_due_at is not None:
             state.awaited[row.call_id] = AwaitedReport(row.campaign_id, row.attempt, row.report_due_at)
         return
-    campaign.calls[row.call_id] = CallState(
+    call = CallState(
         id=row.call_id,
         campaign_id=row.campaign_id,
         status=row.status,
@@ -71,6 +71,8 @@ def _restore_call(state: PartitionState, row: CallSnapshot) -> None:
         ends_by=row.ends_by,
         started_at=row.started_at,
     )
+    campaign.calls[call.id] = call
     org = state.org(campaign.org_id)
     org.active += 1
+    org.dialed += call.is_dialed
     state.stir(org.id)

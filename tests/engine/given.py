@@ -94,9 +94,11 @@ class World:
         data = commands.ReportCall(attempt=call.attempt, status=status, **fields)
         return self.do(data, call.campaign_id, call.id, org)
 
+    def dial(self, call: CallState) -> list[Event]:
+        return [*self.claim(call), *self.outcome(call)]
+
     def finish(self, call: CallState, reason: str = "customer-ended-call") -> list[Event]:
-        self.claim(call)
-        self.outcome(call)
+        self.dial(call)
         return self.report(call, "ended", ended_reason=reason, final=True)
 
     def run_out(self, campaign_id: str) -> None:

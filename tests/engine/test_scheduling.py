@@ -76,7 +76,8 @@ def test_a_campaign_ends_with_success_when_every_call_is_over_by_itself() -> Non
 
 def test_the_hour_begins_when_the_orgs_limit_first_holds_a_call_back() -> None:
     world = World(Policy(org_limit=2))
-    world.create(2, maxConcurrency=2, id="one")
+    first = world.create(2, maxConcurrency=2, id="one")
+    world.dial(world.active(first)[0])
     second = world.create(2, maxConcurrency=2, id="two")
     assert names(world.log)[-1] == "CampaignHeldBack"
     assert world.campaign(second).retry_until == T0 + timedelta(hours=1)
@@ -84,8 +85,9 @@ def test_the_hour_begins_when_the_orgs_limit_first_holds_a_call_back() -> None:
 
 def test_what_the_orgs_limit_still_holds_back_after_the_hour_is_not_placed() -> None:
     world = World(Policy(org_limit=2, longest_call=timedelta(hours=5)))
-    world.create(2, maxConcurrency=2, id="one")
+    first = world.create(2, maxConcurrency=2, id="one")
     second = world.create(3, maxConcurrency=2, id="two")
+    world.dial(world.active(first)[0])
     events = world.after(hours=1)
     assert reasons(events) == ["call.start.error-subscription-concurrency-limit-reached"] * 3
     assert names(events)[-1] == "CampaignEnded"
@@ -118,15 +120,59 @@ def test_one_call_kept_by_a_pause_is_enough_for_the_others_to_wait_without_an_ho
 def test_an_hour_does_not_end_while_a_pause_keeps_the_slots_and_a_new_one_begins_when_they_are_used_again() -> None:
     world = World(Policy(org_limit=2, longest_call=timedelta(hours=9)))
     first = world.create(4, maxConcurrency=2, id="one")
+    world.dial(world.active(first)[0])
     second = world.create(3, maxConcurrency=2, id="two")
     assert names(world.log)[-1] == "CampaignHeldBack"
     world.do(commands.PauseCampaign(), first)
     assert world.after(hours=3) == []
     assert world.campaign(second).pending == 3
     events = world.do(commands.ResumeCampaign(), first)
-    assert names(events) == ["CampaignResumed", "CallQueued", "CallQueued", "CampaignHeldBack"]
+    assert names(events) == ["CampaignResumed", "CallQueued", "CampaignHeldBack"]
     assert world.campaign(second).retry_until == world.now + timedelta(hours=1)
     assert reasons(world.after(hours=1)) == ["call.start.error-subscription-concurrency-limit-reached"] * 3
+
+
+def test_while_no_call_of_the_org_can_be_claimed_no_hour_begins_and_nothing_is_dropped() -> None:
+    world = World(Policy(org_limit=3))
+    first = world.create(3, maxConcurrency=3, id="one")
+    second = world.create(10, id="two")
+    assert world.after(hours=30) == []
+    assert world.campaign(second).pending == 10
+    assert names(world.dial(world.active(first)[0])) == ["CallClaimed", "CallPlaced", "CampaignHeldBack"]
+
+
+def test_an_hour_does_not_end_once_no_call_of_the_org_is_dialed_any_more() -> None:
+    world = World(Policy(org_limit=1))
+    first = world.create(1, id="one")
+    second = world.create(10, id="two")
+    call = world.active(first)[0]
+    world.claim(call)
+    assert names(world.after(seconds=60)) == ["CallOutcomeUnknown", "CampaignHeldBack"]
+    assert names(world.outcome(call, "not-placed")) == ["CallQueued"]
+    assert world.after(hours=1) == []
+    assert world.campaign(second).pending == 10
+
+
+def test_calls_that_are_claimed_to_try_a_provider_that_is_away_make_no_hour_pass() -> None:
+    world = World(Policy(org_limit=1))
+    first = world.create(1, id="one")
+    second = world.create(10, id="two")
+    call = world.active(first)[0]
+    for number in range(300):
+        tried = [*world.claim(call, f"claim-{number}"), *world.outcome(call, "not-placed", f"claim-{number}")]
+        assert names(tried) == ["CallClaimed", "CallQueued"]
+        world.after(seconds=15)
+    assert world.campaign(second).pending == 10
+
+
+def test_an_hour_passes_in_a_busy_org_though_one_of_its_calls_awaits_its_claim_or_is_unknown() -> None:
+    world = World(Policy(org_limit=2, longest_call=timedelta(hours=5)))
+    first = world.create(2, maxConcurrency=2, id="one")
+    second = world.create(3, maxConcurrency=2, id="two")
+    world.claim(world.active(first)[0])
+    assert names(world.after(seconds=60)) == ["CallOutcomeUnknown", "CampaignHeldBack"]
+    assert reasons(world.after(hours=1)) == ["call.start.error-subscription-concurrency-limit-reached"] * 3
+    assert world.campaign(second).status == "ended"
 
 
 def test_waiting_under_the_campaigns_own_limit_never_ends_a_call() -> None:
@@ -295,7 +341,9 @@ def test_many_campaigns_that_the_orgs_limit_holds_back_at_once_are_held_back_in_
     plan = {"earliestAt": "2030-01-01T10:00:00Z"}
     for number in range(300):
         world.create(1, schedulePlan=plan, id=f"c-{number}")
+    world.after(hours=1)
+    (called,) = (call for campaign in world.state.campaigns.values() for call in campaign.calls.values())
     looks = looks_at_orgs(monkeypatch)
-    assert names(world.after(hours=1)).count("CampaignHeldBack") == 299
+    assert names(world.dial(called)).count("CampaignHeldBack") == 299
     assert names(world.after(hours=1)).count("CampaignEnded") == 299
     assert len(looks) < 20

@@ -127,7 +127,8 @@ def _dispatch(org: OrgState, now: datetime, policy: Policy, limit: int) -> list[
     if not ready:
         return []
     if free <= 0:
-        return [] if free + _idle(org) > 0 else _held_back(ready, now, policy, limit)
+        # a claim alone dials nobody: while a provider is away, one call after the other is claimed, to try
+        return [] if free + _idle(org) > 0 or not org.dialed else _held_back(ready, now, policy, limit)
     fewest = [(len(campaign.calls), order, campaign.next_position, campaign) for order, campaign in enumerate(ready)]
     heapq.heapify(fewest)
     events: list[Event] = []
@@ -152,7 +153,7 @@ def _is_held(campaign: CampaignState, now: datetime) -> bool:
 
 
 def _held_back(ready: list[CampaignState], now: datetime, policy: Policy, limit: int) -> list[Event]:
-    """Calls under way hold these back by the org's limit: their hour begins, or ends and what they have pending is not placed any more.
+    """Calls that are dialed hold these back by the org's limit: their hour begins, or ends, and what they have pending is dropped.
 
     A hold that is long past has ended by itself, without the limit holding anything back then: a new one begins a new hour.
     """

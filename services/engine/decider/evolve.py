@@ -115,6 +115,7 @@ def _queued(state: PartitionState, event: Event, data: facts.CallQueued) -> None
         call = CallState(event.call_id or "", campaign.id, "queued", data.attempt)
         campaign.calls[call.id] = call
         state.org(event.org_id).active += 1
+    state.org(event.org_id).dialed -= call.outcome_unknown
     call.attempt = data.attempt
     call.claim_id = call.provider = call.outcome_due_at = call.ends_by = None
     call.outcome_unknown = False
@@ -136,6 +137,7 @@ def _placed(state: PartitionState, event: Event, data: facts.CallPlaced) -> None
 
 def _resolve(state: PartitionState, event: Event) -> CallState:
     campaign, call = _call(state, event)
+    state.org(event.org_id).dialed += not call.is_dialed
     if not call.placed:
         call.placed = True
         call.outcome_unknown = False
@@ -156,6 +158,7 @@ def _picked_up(state: PartitionState, event: Event, data: facts.CallStarted) -> 
 
 def _unknown(state: PartitionState, event: Event, data: facts.CallOutcomeUnknown) -> None:
     campaign, call = _call(state, event)
+    state.org(event.org_id).dialed += not call.is_dialed
     call.outcome_unknown = True
     call.ends_by = data.ends_by
     state.deadlines.add(data.ends_by, campaign.id, call.id)
@@ -167,7 +170,9 @@ def _ended(state: PartitionState, event: Event, data: facts.CallEnded) -> None:
     if call is None:
         _take_pending(campaign, event)
     else:
-        state.org(event.org_id).active -= 1
+        org = state.org(event.org_id)
+        org.active -= 1
+        org.dialed -= call.is_dialed
         if data.report_due_at is not None:
             state.awaited[call.id] = AwaitedReport(campaign.id, call.attempt, data.report_due_at)
     _close_if_done(state, campaign)

@@ -33,6 +33,11 @@ class CallState:
     def awaits_claim(self) -> bool:
         return self.status == "queued" and self.claim_id is None
 
+    @property
+    def is_dialed(self) -> bool:
+        """Whether the provider has the call, or may have it for all that is known."""
+        return self.placed or self.outcome_unknown
+
     def next_deadline(self) -> datetime | None:
         """When the call must be looked at: for its missing outcome first, then for its end."""
         if self.outcome_due_at is not None and not self.placed and not self.outcome_unknown:
@@ -96,10 +101,11 @@ class CampaignState:
 
 @dataclass(slots=True)
 class OrgState:
-    """An org's open campaigns in the order of their creation, and its active calls over all campaigns."""
+    """An org's open campaigns in the order of their creation, its active calls over all campaigns, and how many of those are dialed."""
 
     id: str
     active: int = 0
+    dialed: int = 0
     open: dict[str, CampaignState] = field(default_factory=dict)
 
 
