@@ -128,6 +128,26 @@ async def test_the_pages_of_contacts_together_are_all_contacts_by_position_and_b
                 assert found == wanted
 
 
+async def test_what_is_asked_for_by_its_id_is_not_remembered(
+    store: SqlProjectionStore, read_model: SqlReadModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told(store)
+    id = told.world.create(1)
+    await told.apply()
+    kept: list[Any] = []
+
+    def keep(known: KnownMarks, which: Any, state: Any, marks: Marks) -> Marks:
+        kept.append(which)
+        return marks
+
+    monkeypatch.setattr(KnownMarks, "keep", keep)
+    for asked in (id, "x" * 8_000):
+        assert (await read_model.campaigns(CampaignsQuery("org-1", campaign_id=asked))).total == (asked == id)
+    assert kept == []
+    assert (await read_model.campaigns(CampaignsQuery("org-1"))).total == 1
+    assert len(kept) == 1
+
+
 def test_marks_are_of_one_state_and_the_list_that_was_asked_for_the_longest_ago_makes_room() -> None:
     known = KnownMarks(most_marks=50)
     marks = Marks(1_000, [1, 2, 3])
