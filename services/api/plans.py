@@ -102,8 +102,12 @@ def plan_creation(asked: Asked, draft: CampaignDraft) -> Plan:
 
 
 def plan_repeated_creation(asked: Asked, spec: dict[str, Any]) -> Plan:
-    """The command that created a campaign of this spec, again, without its contacts: the engine answers it as the repeat that it is."""
-    record = encoded(asked.command(CreateCampaign.model_validate({**spec, "parts": 1}, extra="ignore", by_alias=True, by_name=False)))
+    """The command that created a campaign of this spec, again, without its contacts: the engine answers it as the repeat that it is.
+
+    The spec was edited since, maybe, and taken by other rules than today's, so that it is not judged again.
+    """
+    data = {**spec, "parts": 1, "hasDialPlan": "phoneNumberId" not in spec}
+    record = encode_command(asked.command(CreateCampaign.model_construct(name=spec["name"])), data)
     return Plan(asked, asked.campaign_id, (asked.command_id,), (record,), asked.command_id, COMPLETED, creates=True)
 
 

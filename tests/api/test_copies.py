@@ -134,3 +134,13 @@ async def test_a_repeat_is_answered_the_same_when_the_schedule_that_was_copied_i
     first = await service.answer("POST", "/v2/campaign", body, status=201, headers=key)
     service.log.world.now += timedelta(hours=2)
     assert (await service.answer("POST", "/v2/campaign", body, status=201, headers=key))["id"] == first["id"]
+
+
+async def test_a_repeat_is_answered_when_the_copy_was_given_a_dial_plan_meanwhile(service: Service) -> None:
+    source = await service.create(path="/v2/campaign", **SOURCE)
+    body = {"name": "Summer", "duplicateFromCampaignId": source["id"]}
+    key = {"Idempotency-Key": "k-1"}
+    first = await service.answer("POST", "/v2/campaign", body, status=201, headers=key)
+    plan = [{"phoneNumberId": "p-2", "customers": [CUSTOMER]}]
+    await service.answer("PATCH", f"/campaign/{first['id']}", {"dialPlan": plan})
+    assert (await service.answer("POST", "/v2/campaign", body, status=201, headers=key))["id"] == first["id"]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from events.envelope import Command
 from services.api.contact_spool import MAX_PART_BYTES
 from services.api.errors import ApiError, TooLargeError
 from services.api.generations import V1
-from services.api.plans import MAX_RECORD_BYTES, Asked, Plan, plan_change, plan_creation
+from services.api.plans import MAX_RECORD_BYTES, Asked, Plan, plan_change, plan_creation, plan_repeated_creation
 
 ASKED = Asked("org-1", "c-1", "0" * 64)
 SPEC = {"name": "Spring", "assistantId": "a-1"}
@@ -49,6 +50,15 @@ def test_a_small_campaign_is_one_record() -> None:
     assert isinstance(command.data, CreateCampaign)
     assert (command.data.parts, len(command.data.customers or ())) == (0, 100)
     assert plan.last_id == command.id == "c-1"
+
+
+def test_the_repeat_of_a_creation_by_older_rules_is_written_as_it_was_taken() -> None:
+    backoff = {"type": "fixed", "maxRetries": 1, "baseDelaySeconds": 1.0, "excludedStatusCodes": [42]}
+    spec = SPEC | {"phoneNumberId": "p", "server": {"url": "https://customer.example", "backoffPlan": backoff}}
+    (record,) = plan_repeated_creation(ASKED, spec).records
+    written = orjson.loads(record)
+    assert (written["id"], written["type"]) == ("c-1", "CreateCampaign.v1")
+    assert written["data"] == spec | {"parts": 1, "hasDialPlan": False}
 
 
 @pytest.mark.parametrize(("count", "characters"), [(10_000, 0), (4_001, 0), (500, 3_000), (20, 99_000)])
