@@ -8,14 +8,14 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from events.topics import CAMPAIGN_EVENTS
-from projections.reading import read_events
+from projections.reading import iterate_events
 from projections.store.engine import open_database
 from projections.store.generations import fresh_tables, swap_in
 from projections.store.port import Fenced
 from projections.store.sql_store import SqlProjectionStore
 from services.projector.folding import FOLD_VERSION
 from services.projector.log_identity import log_identity
-from services.projector.log_reading import MAX_RECORDS
+from services.projector.log_reading import MAX_BYTES, MAX_RECORDS, Allowance, take_whole_runs
 from services.runtime.kafka import make_consumer
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
@@ -46,15 +46,16 @@ async def rebuild(settings: Settings, stop: asyncio.Event) -> None:
         store = SqlProjectionStore(database, fresh, publishes=False)
         stack.push_async_callback(store.close)
         await store.ensure_schema()
-        reader = make_consumer(settings, max_poll_records=MAX_RECORDS)
+        reader, allowance = make_consumer(settings, max_poll_records=MAX_RECORDS), Allowance()
         stack.push_async_callback(reader.stop)
         await reader.start()
+        take_whole_runs(reader, allowance)
         partitions = [TopicPartition(topic, number) for number in range(settings.topic_partitions)]
         reader.assign(partitions)
         await reader.seek_to_beginning(*partitions)
         offsets = dict.fromkeys(partitions, 0)
         while not stop.is_set():
-            await _fold_up_to(reader, store, offsets, await reader.end_offsets(partitions), stop)
+            await _fold_up_to(reader, allowance, store, offsets, await reader.end_offsets(partitions), stop)
             if not stop.is_set() and await swap_in(live.writer, fresh, identity):
                 _log.info("the rebuilt read model is live", extra={"action": "rebuild", "offsets": sum(offsets.values())})
                 return
@@ -62,20 +63,22 @@ async def rebuild(settings: Settings, stop: asyncio.Event) -> None:
 
 async def _fold_up_to(
     reader: AIOKafkaConsumer,
+    allowance: Allowance,
     store: SqlProjectionStore,
     offsets: dict[TopicPartition, int],
     ends: dict[TopicPartition, int],
     stop: asyncio.Event,
 ) -> None:
+    """In batches that are bounded as the live projector's are: all that is taken in one turn, of whatever partitions, is one of them."""
     while not stop.is_set() and any(offsets[partition] < end for partition, end in ends.items()):
+        allowance.renew(MAX_RECORDS, MAX_BYTES)
         fetched = await reader.getmany(timeout_ms=_POLL_MS, max_records=MAX_RECORDS)
         for partition in offsets:
-            records = fetched.get(partition, [])
             position = max(await reader.position(partition), offsets[partition])
             if position == offsets[partition]:
                 continue
-            events = read_events([record.value for record in records])
-            outcome = await store.apply(partition.partition, offsets[partition], position, events)
+            values = [value for run in fetched.pop(partition, ()) for value in run.values]
+            outcome = await store.apply(partition.partition, offsets[partition], position, iterate_events(values))
             if isinstance(outcome, Fenced):
                 raise RuntimeError("another rebuild writes the same tables")
             offsets[partition] = position

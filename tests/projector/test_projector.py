@@ -1,7 +1,7 @@
 """The projector on real Kafka: what it folds and what it does not, and how it survives deaths, rivals and poison."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from events import commands
 from events.envelope import Event
 from events.topics import CAMPAIGN_STATE
 from infra.kafka.broker import free_port
+from projections.reading import LogEvent
+from projections.store.port import Applied, Fenced
 from projections.store.sql_store import SqlProjectionStore
 from projections.store.tables import LIVE
 from services.projector.folding import FOLD_VERSION
@@ -211,6 +213,29 @@ async def test_a_rebuild_of_an_empty_database_gives_the_same_rows(topics: Settin
         assert await asyncio.wait_for(rebuilding.process.wait(), 30) == 0
         async with open_store(topics.read_model_url()) as store:
             assert await dumped(store) == await reference(log, tmp_path)
+
+
+async def test_a_rebuild_takes_no_more_bytes_at_once_than_the_live_projector(
+    topics: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    class Counted(SqlProjectionStore):
+        async def apply(self, partition: int, start_offset: int, next_offset: int, records: Iterable[LogEvent]) -> Applied | Fenced:
+            events = list(records)
+            taken.append(len(events))
+            return await super().apply(partition, start_offset, next_offset, events)
+
+    monkeypatch.setattr("services.projector.rebuild.SqlProjectionStore", Counted)
+    monkeypatch.setattr("services.projector.rebuild.MAX_BYTES", 1)
+    async with open_log(topics) as log:
+        await write_in_pieces(log, busy(2, 2))
+        await rebuild(topics, asyncio.Event())
+        async with open_store(topics.read_model_url()) as store:
+            assert await dumped(store) == await reference(log, tmp_path)
+        # the log is written one record a batch, and a turn ends with the batch that spends its bytes
+        assert sum(taken) == sum(map(len, log.committed.values()))
+        assert max(taken) == 1
 
 
 async def summaries(settings: Settings) -> dict[str, Any]:
