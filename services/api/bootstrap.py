@@ -32,6 +32,7 @@ from services.api.remembered_requests import RememberedRequests
 from services.api.repeats import Repeats
 from services.api.requests_in_progress import RequestsInProgress
 from services.api.settings import ApiSettings
+from services.api.upload_places import UploadPlaces
 from services.api.uploads import Uploads
 from services.api.webhook_index import WebhookIndex
 from services.api.webhook_replays import WebhookReplays
@@ -143,7 +144,10 @@ class Api:
             bodies=BodyReader(settings.api_max_large_bodies),
             callback_bodies=BodyReader(_MAX_LARGE_CALLBACKS),
             uploads=Uploads(
-                settings.data_dir / "uploads", settings.api_max_upload_bytes, settings.api_upload_seconds, settings.api_max_uploads
+                settings.data_dir / "uploads",
+                settings.api_max_upload_bytes,
+                settings.api_upload_seconds,
+                UploadPlaces(settings.api_max_uploads, settings.api_hold_seconds),
             ),
             read_model=read_model,
             known_answers=KnownAnswers(settings.api_answer_cache_bytes),

@@ -49,7 +49,7 @@ async def begin_copy(request: web.Request, body: bytes, copy: CampaignCopy, stac
                 await beside_if_large(body, lambda: plan_creation(asked, _validated(CampaignDraft, fields)))
             )
         head = _validated(CampaignHead, fields)
-        async with context.uploads.room(), context.uploads.spool() as spool:
+        async with context.uploads.room(asked.org_id), context.uploads.spool() as spool:
             async for customer in _customers(context, asked.org_id, source):
                 spool.add(customer)
             plan = await beside_if_large(body, lambda: plan_spooled_creation(asked, head, spool))

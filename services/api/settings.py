@@ -38,5 +38,5 @@ class ApiSettings(ProviderSettings):
     """How large an upload of contacts may be."""
     api_upload_seconds: Annotated[float, Field(gt=0)] = 600
     """How long an upload may take to come, and then to be read and known; the engine waits as long for a campaign's contacts."""
-    api_max_uploads: Annotated[int, Field(ge=1)] = 2
-    """How many uploads are taken at once; more wait to be read."""
+    api_max_uploads: Annotated[int, Field(ge=1)] = 3
+    """How many uploads are taken at once, of one org one less; more wait to be read, as long as requests are held, then 503."""

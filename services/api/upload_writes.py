@@ -16,7 +16,7 @@ from services.api.answered_writes import beside_if_large, campaign_id_in, write
 from services.api.answers import listed_campaign
 from services.api.bodies import TOO_DEEP, parse_json, require_json
 from services.api.contact_plans import plan_addition, plan_spooled_creation
-from services.api.context import ApiContext, context_of
+from services.api.context import ORG, ApiContext, context_of
 from services.api.errors import BodyTimeoutError, InvalidRequestError, NotJsonError, TooLargeError
 from services.api.generations import Generation
 from services.api.plans import Asked, Plan
@@ -40,7 +40,7 @@ async def add_contacts(request: web.Request) -> web.StreamResponse:
     async with AsyncExitStack() as stack:
         if request.content_type == "text/csv":
             _require_utf8(request.charset)
-            await stack.enter_async_context(context.uploads.room())
+            await stack.enter_async_context(context.uploads.room(request[ORG]))
             contacts = await stack.enter_async_context(context.uploads.csv(request.content.iter_any(), skip))
         else:
             contacts = await _contacts_as_json(request, context, stack)
@@ -59,7 +59,7 @@ async def create_with_upload(generation: Generation, request: web.Request) -> we
     """A campaign and its contacts as `multipart/form-data`; answered without its contacts, as in a list."""
     context = context_of(request)
     skip = _skips_bad_lines(request)
-    async with context.uploads.room(), AsyncExitStack() as stack:
+    async with context.uploads.room(request[ORG]), AsyncExitStack() as stack:
         body, contacts = await _parts(request, context, stack, skip)
         head = generation.head(parse_json(body))
         digest = hashlib.sha256(body + contacts.digest.encode()).hexdigest()

@@ -18,6 +18,7 @@ from events.validation import MAX_MESSAGES
 from services.api.contact_spool import ContactSpool, storing
 from services.api.csv_contacts import BadLine, UnreadableCsvError, read_contacts
 from services.api.errors import BodyTimeoutError, InvalidRequestError, TooLargeError
+from services.api.upload_places import UploadPlaces
 
 MAX_CONTACTS_PER_UPLOAD = 1_000_000
 MAX_ROWS_PER_UPLOAD = 2 * MAX_CONTACTS_PER_UPLOAD
@@ -36,22 +37,18 @@ class Contacts:
 
 @dataclass(slots=True)
 class Uploads:
-    """Takes uploads. `seconds` bounds how long one may take to come; beyond `at_once` they wait, unread."""
+    """Takes uploads. `seconds` bounds how long one may take to come, and to be read; those without a place wait, unread."""
 
     directory: Path
     max_bytes: int
     seconds: float
-    at_once: int
-    _room: asyncio.Semaphore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._room = asyncio.Semaphore(self.at_once)
+    places: UploadPlaces
 
     @asynccontextmanager
-    async def room(self) -> AsyncIterator[None]:
-        """A place among those that are taken; raises what the client or the disk did wrong within the block as an `ApiError`."""
+    async def room(self, org_id: str) -> AsyncIterator[None]:
+        """A place; raises as `UploadPlaces` does, and what the client or the disk did wrong within the block as an `ApiError`."""
         try:
-            async with self._room:
+            async with self.places.taken(org_id):
                 yield
         except (HttpProcessingError, web.RequestPayloadError) as error:
             raise InvalidRequestError("the body's encoding is broken") from error

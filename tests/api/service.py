@@ -38,6 +38,7 @@ from services.api.rate_limits import RateLimits, TokenBuckets
 from services.api.remembered_requests import RememberedRequests
 from services.api.repeats import Repeats
 from services.api.requests_in_progress import RequestsInProgress
+from services.api.upload_places import UploadPlaces
 from services.api.uploads import Uploads
 from services.api.webhook_index import WebhookIndex
 from services.api.webhook_replays import WebhookReplays
@@ -218,7 +219,12 @@ async def running_service(directory: Path, database_url: str | None = None, **op
         pages=PageRoom(),
         bodies=BodyReader(2, room_seconds=options.get("room_seconds", 10.0)),
         callback_bodies=BodyReader(1),
-        uploads=Uploads(directory / "uploads", options.get("max_upload_bytes", 10_000_000), 10.0, 2),
+        uploads=Uploads(
+            directory / "uploads",
+            options.get("max_upload_bytes", 10_000_000),
+            10.0,
+            UploadPlaces(2, options.get("hold_seconds", 10.0)),
+        ),
         read_model=read_model,
         known_answers=KnownAnswers(options.get("answer_cache_bytes", 1_000_000)),
         writer=writer,

@@ -16,6 +16,7 @@ from events import commands
 from services.api import contact_spool, uploads
 from services.api.csv_contacts import Contact
 from services.api.errors import BodyTimeoutError
+from services.api.upload_places import UploadPlaces
 from tests.api.service import Service, running_service
 
 CSV = "number,name,city\n+14155550201,Ada,London\n+1 (415) 555-0202,Grace,\n"
@@ -175,7 +176,7 @@ async def test_nothing_reads_an_upload_any_more_once_it_is_over_in_vain(
         yield CSV.encode()
 
     async def upload(seconds: float) -> None:
-        async with uploads.Uploads(tmp_path, 1_000, seconds, 1).csv(chunks(), skip_bad_lines=False):
+        async with uploads.Uploads(tmp_path, 1_000, seconds, UploadPlaces(1, 1.0)).csv(chunks(), skip_bad_lines=False):
             pass
 
     monkeypatch.setattr(uploads, "read_contacts", endless)
