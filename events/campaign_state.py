@@ -44,7 +44,8 @@ class CallCounters(Wire):
 class CampaignState(CallCounters, CampaignSpec):
     """A campaign as of one version, which grows with every change.
 
-    Where the record would be too large, `assistantOverrides`, `squadOverrides` and `server` are left out.
+    Where the record would be too large, `assistantOverrides`, `squadOverrides` and `server` are left out; where that is not enough,
+    `serverMessages` too, and `name` is cut to 1,000 characters.
     """
 
     id: str

@@ -30,20 +30,26 @@ SUMMARY_COLUMNS = (
     *_CONTACT_COUNTERS.values(),
 )
 """What a summary is made of: campaigns that are equal in these have the same."""
+_LONGEST_NAME = 1_000
+"""In characters, where the summary is too large even without those."""
 
 
 def summary(campaign: CampaignRow, max_bytes: int) -> bytes | None:
     """The JSON of the summary; `None`, a tombstone, for a deleted campaign.
 
     `version` grows with every change, so that a reader can tell the newer of two. What a user may make as large as a
-    whole command is left out where the record would grow beyond `max_bytes`.
+    whole command is left out where the record would grow beyond `max_bytes`: a record that is too large is never told.
     """
     if campaign.deleted:
         return None
     whole = _summary(campaign)
     value = orjson.dumps(whole)
     if len(value) > max_bytes:
-        value = orjson.dumps({name: field for name, field in whole.items() if name not in _LARGE})
+        lean = {name: field for name, field in whole.items() if name not in _LARGE}
+        value = orjson.dumps(lean)
+        if len(value) > max_bytes:
+            lean.pop("serverMessages", None)
+            value = orjson.dumps(lean | {"name": lean["name"][:_LONGEST_NAME]})
     return value
 
 

@@ -23,10 +23,10 @@ class StateChanges:
     def __init__(self, database: AsyncEngine) -> None:
         self._database = database
 
-    async def unsent(self, partition: int) -> Unsent[list[int]] | None:
+    async def unsent(self, partition: int, most: int | None = None) -> Unsent[list[int]] | None:
         some = select(changes.c.number, changes.c.key).where(changes.c.partition == partition).order_by(changes.c.number)
         async with reading(self._database) as connection:
-            noted = (await connection.execute(some.limit(_MOST_CHANGES))).all()
+            noted = (await connection.execute(some.limit(min(most or _MOST_CHANGES, _MOST_CHANGES)))).all()
             if not noted:
                 return None
             keys = list(dict.fromkeys(key for _, key in noted))
@@ -38,6 +38,9 @@ class StateChanges:
 
     async def sent(self, unsent: Unsent[list[int]]) -> None:
         fail_point("notifier.after-publish")
+        await self.forget(unsent)
+
+    async def forget(self, unsent: Unsent[list[int]]) -> None:
         async with writing(self._database) as connection:
             await connection.execute(delete(changes).where(changes.c.number.in_(unsent.entries)))
 

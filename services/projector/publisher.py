@@ -19,8 +19,8 @@ class ChangedSummaries:
         self._outbox = outbox
         self._metrics = metrics
 
-    async def unsent(self, partition: int) -> Unsent[list[Unpublished]] | None:
-        entries = await self._outbox.unpublished(partition, _MOST_SUMMARIES)
+    async def unsent(self, partition: int, most: int | None = None) -> Unsent[list[Unpublished]] | None:
+        entries = await self._outbox.unpublished(partition, min(most or _MOST_SUMMARIES, _MOST_SUMMARIES))
         if not entries:
             return None
         fail_point("projector.before-publish")
@@ -29,5 +29,8 @@ class ChangedSummaries:
 
     async def sent(self, unsent: Unsent[list[Unpublished]]) -> None:
         fail_point("projector.after-publish")
-        await self._outbox.published(unsent.entries)
+        await self.forget(unsent)
         self._metrics.published.inc(len(unsent.entries))
+
+    async def forget(self, unsent: Unsent[list[Unpublished]]) -> None:
+        await self._outbox.published(unsent.entries)
