@@ -45,8 +45,10 @@ def with_async_driver(url: str) -> str:
     return named
 
 
-def open_database(database_url: str, **options: Any) -> AsyncEngine:
+def open_database(database_url: str, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS, **options: Any) -> AsyncEngine:
     """An engine for SQLite (a file, WAL) or PostgreSQL (asyncpg); connects on first use. `options` go to SQLAlchemy.
+
+    `busy_timeout_seconds` bounds what a write on SQLite waits: a statement under way can not be given up from outside.
 
     TLS is asked for as libpq does: by `sslmode`, `sslrootcert`, `sslcert`, `sslkey` in the query of the URL. They stay in the
     engine's URL, so that whatever is opened by that one is opened alike.
@@ -57,7 +59,7 @@ def open_database(database_url: str, **options: Any) -> AsyncEngine:
         event.listen(engine.sync_engine, "do_connect", _give_tls_arguments)
         event.listen(engine.sync_engine, "connect", notice_vanished_peer)
         return engine
-    arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None}
+    arguments = {"timeout": busy_timeout_seconds, "isolation_level": None}
     engine = create_async_engine(url, connect_args=arguments, hide_parameters=True, **options)
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)

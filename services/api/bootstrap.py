@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.topics import CAMPAIGN_EVENTS, WEBHOOK_STATE
 from projections.queries.read_model import ReadModelAwayError, SqlReadModel
-from projections.store.engine import DATABASE_FAULTS, open_database
+from projections.store.engine import BUSY_TIMEOUT_SECONDS, DATABASE_FAULTS, open_database
 from services.api.app import make_app
 from services.api.auth import Authenticator
 from services.api.bodies import BodyReader
@@ -28,7 +28,7 @@ from services.api.metrics import ApiMetrics
 from services.api.own_store import metadata
 from services.api.pages import PageRoom
 from services.api.rate_limits import RateLimits, TokenBuckets
-from services.api.remembered_requests import RememberedRequests
+from services.api.remembered_requests import PATIENCE_SECONDS, RememberedRequests
 from services.api.repeats import Repeats
 from services.api.requests_in_progress import RequestsInProgress
 from services.api.settings import ApiSettings
@@ -54,9 +54,9 @@ _BURST_SECONDS = 10.0
 """Who has not asked for so long may ask all that at once."""
 
 
-def own_store(settings: ApiSettings) -> AbstractAsyncContextManager[AsyncEngine]:
+def own_store(settings: ApiSettings, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> AbstractAsyncContextManager[AsyncEngine]:
     """The database of keys and remembered requests."""
-    return open_own_store(settings, "api", metadata)
+    return open_own_store(settings, "api", metadata, busy_timeout_seconds)
 
 
 def key_store(database: AsyncEngine) -> KeyStore:
@@ -74,7 +74,7 @@ class Api:
         """Serve until `stop`, then finish the requests under way; raises what ended the following of the events."""
         settings = self.settings
         async with (
-            own_store(settings) as database,
+            own_store(settings, PATIENCE_SECONDS) as database,
             self._read_model() as read_model,
             self._command_log() as command_log,
             self._webhook_state() as webhook_state,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,8 +23,10 @@ UNANSWERED_SECONDS = 600.0
 KEYED_SECONDS = COMMANDS_KEPT.total_seconds()
 """The engine remembers the ids of handled commands for a little longer."""
 _MOST_NOTED = 20_000
-_PATIENCE_SECONDS = 3.0
-"""How long a PostgreSQL may be silent before it is away. SQLite's own wait for its lock ends by itself."""
+PATIENCE_SECONDS = 3.0
+"""How long a PostgreSQL may be silent, and an SQLite be locked by another process, before it is away."""
+_PASSED_OVER_SECONDS = 5.0
+"""For how long a store that was away is not asked again, so that not each request waits for it."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +45,8 @@ class RememberedRequests:
     """`window_seconds`: for how long an answered request is still joined by an equal one.
 
     What this process was asked it notes in memory too. That is all there is while the store is away: enough for a repeat that comes to
-    this process, while one with an `Idempotency-Key` is known to the engine, wherever it comes.
+    this process, while one with an `Idempotency-Key` is known to the engine, wherever it comes. Let `database` wait for SQLite's lock
+    `PATIENCE_SECONDS` at most.
     """
 
     database: AsyncEngine
@@ -51,8 +54,10 @@ class RememberedRequests:
     draw_id: Callable[[], str]
     window_seconds: float
     _noted: "OrderedDict[str, _Noted]" = field(default_factory=OrderedDict)
-    _being_forgotten: set[str] = field(default_factory=set)
+    _answered: "OrderedDict[str, float]" = field(default_factory=OrderedDict)
+    """Commands whose requests were answered, and until when the store, which may not have been told, may say otherwise."""
     _sqlite_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _passed_over_until: float = 0.0
 
     async def command_of(self, identity: RequestIdentity, *, must_be_stored: bool = False) -> str:
         """The id of the command that the request is, or becomes.
@@ -80,7 +85,9 @@ class RememberedRequests:
         now = self.clock.now().timestamp()
         noted = self._noted.pop(name, None)
         if self.window_seconds == 0:
-            self._being_forgotten.add(command_id)
+            self._answered[command_id] = now + UNANSWERED_SECONDS
+            while len(self._answered) > _MOST_NOTED or next(iter(self._answered.values())) <= now:
+                self._answered.popitem(last=False)
         elif noted is not None:
             answered = noted if noted.is_answered else noted._replace(forget_at=now + self.window_seconds, is_answered=True)
             self._note(name, answered, now)
@@ -92,10 +99,10 @@ class RememberedRequests:
                     change = requests.update().where(*own, requests.c.answered_at.is_(None))
                     await connection.execute(change.values(answered_at=now, forget_at=now + self.window_seconds))
         except DATABASE_FAULTS as error:
-            # an equal request may then join within ten minutes, though this one was answered
+            # an equal request at another process may then join within ten minutes, though this one was answered
             _log.warning("an answered request stays remembered: %s", type(error).__name__, extra={"action": "forget-request"})
-        finally:
-            self._being_forgotten.discard(command_id)
+        else:
+            self._answered.pop(command_id, None)
 
     def _note(self, name: str, noted: _Noted, now: float) -> None:
         self._noted[name] = noted
@@ -117,7 +124,7 @@ class RememberedRequests:
         await connection.execute(delete(requests).where(requests.c.forget_at <= now))
         query = select(requests.c.command_id, requests.c.digest).where(requests.c.request == identity.name)
         known = (await connection.execute(query)).first()
-        if known is not None and known.command_id in self._being_forgotten:
+        if known is not None and known.command_id in self._answered:
             await connection.execute(delete(requests).where(requests.c.request == identity.name))
             known = None
         if known is None:
@@ -138,8 +145,21 @@ class RememberedRequests:
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        """SQLite has one writer, and those of this process had better queue than sleep on its lock. Raises `DATABASE_FAULTS`."""
+        """SQLite has one writer, and those of this process had better queue than sleep on its lock.
+
+        Raises `DATABASE_FAULTS`, at once where the store was away a moment ago.
+        """
         is_sqlite = self.database.dialect.name == "sqlite"
-        turn: AbstractAsyncContextManager[object] = self._sqlite_turn if is_sqlite else asyncio.timeout(_PATIENCE_SECONDS)
-        async with turn, writing(self.database) as connection:
-            yield connection
+        async with AsyncExitStack() as stack:
+            if is_sqlite:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await stack.enter_async_context(self._sqlite_turn)
+            if self.clock.monotonic() < self._passed_over_until:
+                raise TimeoutError("the store was away a moment ago")
+            try:
+                # what runs on SQLite ends by itself, and must not be given up while its thread goes on
+                async with nullcontext() if is_sqlite else asyncio.timeout(PATIENCE_SECONDS), writing(self.database) as connection:
+                    yield connection
+            except DATABASE_FAULTS:
+                self._passed_over_until = self.clock.monotonic() + _PASSED_OVER_SECONDS
+                raise

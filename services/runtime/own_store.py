@@ -7,7 +7,7 @@ from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import CreateColumn
 
-from projections.store.engine import DATABASE_FAULTS, open_database, writing
+from projections.store.engine import BUSY_TIMEOUT_SECONDS, DATABASE_FAULTS, open_database, writing
 from services.runtime.errors import StartupError
 from services.runtime.settings import Settings
 
@@ -16,15 +16,24 @@ _SCHEMA_LOCK = 4_807_155_930
 
 
 @asynccontextmanager
-async def open_own_store(settings: Settings, service: str, tables: MetaData) -> AsyncIterator[AsyncEngine]:
-    """The service's own database, its tables made; raises `StartupError` where it can not be opened."""
+async def open_own_store(
+    settings: Settings, service: str, tables: MetaData, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
+) -> AsyncIterator[AsyncEngine]:
+    """The service's own database, its tables made; raises `StartupError` where it can not be opened.
+
+    `busy_timeout_seconds` as `open_database` takes it, for what comes after the start.
+    """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = open_database(settings.own_store_url(service))
+    url = settings.own_store_url(service)
+    starting = open_database(url)
     try:
-        try:
-            await ensure_tables(database, tables)
-        except DATABASE_FAULTS as error:
-            raise StartupError(f"the {service}'s own database can not be opened: see DATA_DIR and DATABASE_URL") from error
+        await ensure_tables(starting, tables)
+    except DATABASE_FAULTS as error:
+        raise StartupError(f"the {service}'s own database can not be opened: see DATA_DIR and DATABASE_URL") from error
+    finally:
+        await starting.dispose()
+    database = open_database(url, busy_timeout_seconds)
+    try:
         yield database
     finally:
         await database.dispose()

@@ -182,7 +182,8 @@ async def running_service(directory: Path, database_url: str | None = None, **op
     """`options`: the spans and bounds below by their names, `calls_as_strings`, and `key_rate` and `org_rate` in requests a second."""
     read_database = open_database(database_url or f"sqlite:///{directory / 'read-model.sqlite'}")
     is_shared = database_url is not None and not database_url.startswith("sqlite")
-    own_database = open_database(database_url if database_url and is_shared else f"sqlite:///{directory / 'api.sqlite'}")
+    own_url = database_url if database_url and is_shared else f"sqlite:///{directory / 'api.sqlite'}"
+    own_database = open_database(own_url, options.get("busy_seconds", 3.0))
     store = SqlProjectionStore(read_database)
     await store.ensure_schema()
     await ensure_tables(own_database, metadata)

@@ -1,19 +1,24 @@
 """What goes on while the API's own store is away: known keys stay good for a while, and requests are carried out once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from infra.kafka.broker import free_port
 from projections.store.engine import open_database
 from services.api import auth, remembered_requests
 from services.api.auth import Authenticator
+from services.api.bootstrap import own_store
 from services.api.errors import UnauthorizedError, UnavailableError
 from services.api.keys import ApiKey
-from tests.api.service import Service, draft
+from services.api.settings import ApiSettings
+from tests.api.service import Service, draft, running_service
 from tests.support.eventually import eventually
 from tests.support.silence import silent_server
 
@@ -29,7 +34,7 @@ def _take_keys_away(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def _without_own_store(service: Service, port: int | None = None) -> AsyncIterator[None]:
-    """The store of remembered requests is behind a port at which nobody listens, unless one is given; then it is there again."""
+    """The store of remembered requests is behind a port, at which nobody listens unless one is given; then it is asked again."""
     remembered = service.context.repeats.remembered
     there, remembered.database = remembered.database, open_database(f"postgresql://nobody@127.0.0.1:{port or free_port()}/none")
     try:
@@ -37,6 +42,7 @@ async def _without_own_store(service: Service, port: int | None = None) -> Async
     finally:
         await remembered.database.dispose()
         remembered.database = there
+        service.clock.elapsed += remembered_requests._PASSED_OVER_SECONDS
 
 
 class TestKeys:
@@ -189,7 +195,72 @@ class TestRequests:
 
 
 async def test_a_store_that_is_silent_holds_a_request_up_for_a_moment_only(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered_requests, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(remembered_requests, "PATIENCE_SECONDS", 0.1)
     async with silent_server() as port, _without_own_store(service, port):
         await service.create()
     assert (await service.answer("GET", "/campaign"))["metadata"]["totalItems"] == 1
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Another process writes to this SQLite, and does not come to an end."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def _counting_writes(service: Service) -> Iterator[list[str]]:
+    """How often the store was asked for its lock."""
+    engine, begun = service.context.repeats.remembered.database.sync_engine, list[str]()
+
+    def count(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            begun.append(statement)
+
+    event.listen(engine, "before_cursor_execute", count)
+    yield begun
+    event.remove(engine, "before_cursor_execute", count)
+
+
+async def _until_forgotten(service: Service) -> None:
+    """Which a request is only after its answer."""
+
+    async def in_progress() -> int:
+        return service.context.in_progress.now
+
+    await eventually(in_progress, lambda count: count == 0)
+
+
+class TestLockedStore:
+    async def test_one_request_waits_for_it_and_the_others_pass_it_over_for_a_while(self, tmp_path: Path) -> None:
+        async with running_service(tmp_path, busy_seconds=0.05) as service:
+            await service.create()
+            await _until_forgotten(service)
+            with _locked(tmp_path / "api.sqlite"), _counting_writes(service) as begun:
+                await asyncio.gather(*(service.create(name=f"Campaign {number}") for number in range(5)))
+                await _until_forgotten(service)
+                assert len(begun) == 1
+                service.clock.elapsed += remembered_requests._PASSED_OVER_SECONDS
+                await service.create()
+                assert len(begun) == 2
+            service.clock.elapsed += remembered_requests._PASSED_OVER_SECONDS
+            with _counting_writes(service) as begun:
+                await service.create()
+                await _until_forgotten(service)
+                assert len(begun) == 2
+
+    async def test_the_api_waits_for_a_lock_no_longer_than_for_a_silent_database(self, tmp_path: Path) -> None:
+        settings = ApiSettings(data_dir=tmp_path)
+        async with own_store(settings, remembered_requests.PATIENCE_SECONDS) as database, database.connect() as connection:
+            assert (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one() == 3_000
+
+    async def test_a_request_that_was_answered_while_the_store_could_not_be_told_is_not_joined_after(self, tmp_path: Path) -> None:
+        async with running_service(tmp_path, busy_seconds=0.05) as service:
+            await service.create_without_hearing()
+            with _locked(tmp_path / "api.sqlite"):
+                joined = await service.create()
+                assert (await service.answer("GET", "/campaign"))["metadata"]["totalItems"] == 1
+            service.clock.elapsed += remembered_requests._PASSED_OVER_SECONDS
+            assert (await service.create())["id"] != joined["id"]
