@@ -27,6 +27,12 @@ async def test_requests_beyond_the_bound_are_503_and_held_ones_count(tmp_path: P
         service.log.engine_runs = True
         await service.log.decide()
         await asyncio.gather(*waiting)
+
+        async def status() -> int:
+            return (await service.ask("GET", "/campaign")).status
+
+        # who was answered counts until its handler has returned
+        await eventually(status, lambda status: status == 200)
         assert (await service.answer("GET", "/campaign"))["metadata"]["totalItems"] == 2
 
 
