@@ -1,5 +1,6 @@
 """The dead webhooks over HTTP: an org's own, in pages, and sent again once however often that is asked."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from services.api.own_store import requests
 from tests.api.service import Service, running_service
 
 CAMPAIGN, OTHER_CAMPAIGN = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
+JSON = {"Content-Type": "application/json"}
 PATH, REPLAY = "/webhooks/dead", "/webhooks/dead/replay"
 
 
@@ -97,6 +99,13 @@ async def test_another_orgs_dead_webhooks_are_as_if_absent(service: Service) -> 
 async def test_a_replay_that_is_not_whole_is_400(service: Service, body: object, message: str) -> None:
     assert (await service.answer("POST", REPLAY, body, status=400))["message"] == [message]
     assert service.log.webhooks.commands == []
+
+
+async def test_as_many_of_the_longest_ids_as_are_taken_fit_a_replay_and_a_larger_body_is_413(service: Service) -> None:
+    ids = [f"{number:0200d}" for number in range(MAX_REPLAYED_IDS)]
+    answer = await service.answer("POST", REPLAY, data=json.dumps({"ids": ids}, indent=4), status=201, headers=JSON)
+    assert answer["webhooksReplayed"] == 0
+    await service.answer("POST", REPLAY, data='{"ids": [' + "[]," * 90_000, status=413, headers=JSON)
 
 
 async def test_a_replay_that_is_not_json_is_415(service: Service) -> None:
