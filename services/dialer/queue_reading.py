@@ -82,7 +82,7 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             free = self._free()
             self._hold_back(self._too_wide() if free else self.consumer.assignment())
             most = max(_LEAST_RECORDS, min(free, _MOST_RECORDS))
-            # asked even when full: the group drops a member that stops asking
+            # asked even when full: only who asks is told what the group refused
             batches = await self.consumer.getmany(timeout_ms=_POLL_MS if free else 0, max_records=most)
             for tp, records in batches.items():
                 for record in records:

@@ -16,12 +16,13 @@ from services.engine.service import Workers
 from services.engine.settings import EngineSettings
 from services.engine.unreadable import read_past_unreadable
 from services.runtime.clock import Clock
-from services.runtime.kafka import make_consumer, make_producer, partition_of
+from services.runtime.kafka import check_group, make_consumer, make_producer, partition_of
 from services.runtime.letting_go import let_go
 from services.runtime.process import until_stopped_or_failed
 
 GROUP = "engine"
 _STOP_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -35,9 +36,9 @@ class Engine:
     workers: Workers | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; raises what ended a partition."""
+        """Until `stop`; raises what ended a partition, or what keeps a process without one out of the group."""
         async with AsyncExitStack() as stack:
-            consumer = make_consumer(self.settings, group_id=self.settings.group_id(GROUP), max_poll_interval_ms=300_000)
+            consumer = make_consumer(self.settings, group_id=self.settings.group_id(GROUP))
             await consumer.start()
             stack.push_async_callback(let_go, consumer, _STOP_SECONDS)
             read_past_unreadable(consumer)
@@ -46,7 +47,7 @@ class Engine:
             stack.push_async_callback(self.workers.stop)
             topics = [self.settings.topic_name(topic) for topic in (CALL_COMMANDS, CAMPAIGN_COMMANDS)]
             consumer.subscribe(topics, listener=self.workers)
-            await until_stopped_or_failed(stop, failed)
+            await until_stopped_or_failed(stop, failed, self._watch_group(self.workers))
 
     def _partition(self, consumer: AIOKafkaConsumer, partition: int) -> PartitionEngine:
         settings = self.settings
@@ -69,9 +70,16 @@ class Engine:
             observer=self.observer,
         )
 
+    async def _watch_group(self, workers: Workers) -> None:
+        """Partitions hear what the group refuses when they poll; without any nobody else would."""
+        while True:
+            if not workers.tasks:
+                check_group(workers.consumer)
+            await self.clock.sleep(_LOOK_SECONDS)
+
     async def problem(self) -> str | None:
-        """What is missing for readiness: assigned partitions that are not taken over yet."""
-        if self.workers is None:
-            return "not in the group yet"
+        """What is missing for readiness: a place in the group, or assigned partitions that are not taken over yet."""
+        if self.workers is None or not self.workers.assigned:
+            return "not in the group"
         waiting = sorted(set(self.workers.tasks) - self.observer.taken)
-        return f"partitions not taken over: {waiting}" if waiting else None if self.workers.assigned else "no assignment yet"
+        return f"partitions not taken over: {waiting}" if waiting else None

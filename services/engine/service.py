@@ -28,9 +28,11 @@ class Workers(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
     failed: "asyncio.Future[bool]"
     tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     assigned: bool = False
+    """Whether this process has a place in the group, be it one without partitions."""
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Stop every task: under the eager protocol all partitions are given back before new ones are assigned."""
+        self.assigned = False
         await self.stop()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:

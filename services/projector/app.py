@@ -94,6 +94,10 @@ class ProjectorApp(faust.App):  # type: ignore[misc]
         self.assigned = None
         self._on_assigned(set())
 
+    async def check_group(self) -> None:
+        """Raise what keeps this process out of its group."""
+        await self.consumer.check_group()
+
     async def lags(self) -> dict[int, int]:
         return dict(await self.consumer.lags())
 

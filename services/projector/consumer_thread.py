@@ -13,7 +13,7 @@ from aiokafka.structs import TopicPartition
 from services.projector.batch import Batch
 from services.projector.log_reading import MAX_BYTES, MAX_RECORDS, Allowance, take_whole_runs
 from services.projector.places import Places
-from services.runtime.kafka import make_consumer, member_id
+from services.runtime.kafka import check_group, make_consumer, member_id
 from services.runtime.letting_go import let_go
 from services.runtime.settings import Settings
 
@@ -102,6 +102,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer, wanted = self._ensure_consumer(), list(partitions)
         first, end = await consumer.beginning_offsets(wanted), await consumer.end_offsets(wanted)
         return {partition: (first[partition], end[partition]) for partition in wanted}
+
+    async def check_group(self) -> None:
+        """Raise what keeps this process out of the group: Faust takes records past the place where aiokafka tells it."""
+        if self._consumer is not None:
+            check_group(self._consumer)
 
     async def lags(self) -> dict[int, int]:
         """By partition: how many offsets lie between what was read and the newest that the broker told of."""

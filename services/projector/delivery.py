@@ -55,6 +55,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         found: dict[TopicPartition, tuple[int, int]] = await self._thread.call_thread(self._thread.bounds, partitions)
         return found
 
+    async def check_group(self) -> None:
+        await self._thread.call_thread(self._thread.check_group)
+
     async def lags(self) -> dict[int, int]:
         found: dict[int, int] = await self._thread.call_thread(self._thread.lags)
         return found

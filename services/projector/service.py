@@ -27,7 +27,7 @@ from services.runtime.publishing import PartitionPublisher
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
 
-_LAG_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 _GC_THRESHOLD = 100_000
 """A batch is tens of thousands of objects that live shortly and in no cycle; looking among them costs a third of the CPU."""
 
@@ -58,7 +58,7 @@ async def serve_projector(settings: Settings, stop: asyncio.Event) -> None:
         app.finalize()
         stack.push_async_callback(app.stop)
         await app.start()
-        await until_stopped_or_failed(stop, app.run_until_failed(), publisher.run(), _watch_lag(app, folding, metrics, clock))
+        await until_stopped_or_failed(stop, app.run_until_failed(), publisher.run(), _watch(app, folding, metrics, clock))
         _log.info("stopping", extra={"action": "stop"})
 
 
@@ -84,9 +84,11 @@ def _check_readiness(health: Health, app: ProjectorApp, folding: Folding) -> Non
     health.checks |= {"assignment": assignment, "partitions": partitions}
 
 
-async def _watch_lag(app: ProjectorApp, folding: Folding, metrics: ProjectorMetrics, clock: Clock) -> None:
+async def _watch(app: ProjectorApp, folding: Folding, metrics: ProjectorMetrics, clock: Clock) -> None:
+    """Tell how far behind the partitions are; raises what keeps the process out of its group."""
     while True:
+        await app.check_group()
         for partition, lag in (await app.lags() if app.assigned else {}).items():
             metrics.lag.labels(partition).set(lag)
         metrics.broken.set(len(folding.broken))
-        await clock.sleep(_LAG_SECONDS)
+        await clock.sleep(_LOOK_SECONDS)

@@ -1,5 +1,6 @@
 """Owns how Kafka clients are made, so that every reader reads committed records and every writer waits for all replicas."""
 
+import math
 import socket
 from typing import Any
 
@@ -12,6 +13,11 @@ from services.runtime.kafka_security import security_options
 from services.runtime.settings import Settings
 
 _TRANSACTION_TIMEOUT_MS = 10_000
+_LONGEST_IDLE_MS = math.inf
+"""aiokafka has a member leave that nobody polls for longer, and come back only when somebody polls, as nobody does who has no partition.
+
+It counts that by itself: what the broker is told is `rebalance_timeout_ms`.
+"""
 _MOST_FETCHED_BYTES = 8 * 1024 * 1024
 _MOST_RECORDS = 2_000
 """What is fetched is compressed fourfold and more, and a record becomes a kilobyte of objects: both bound what a backlog takes."""
@@ -29,8 +35,9 @@ def client_options(settings: Settings) -> dict[str, Any]:
 def make_consumer(settings: Settings, *topics: str, group_id: str | None = None, **overrides: Any) -> AIOKafkaConsumer:
     """A consumer that reads committed records only, never commits by itself and never skips: a missing offset is an error.
 
-    Its group assigns co-partitioned topics alike. Fetches wait at most 50 ms, which bounds how long a partition that was
-    just drained stays out of the next fetch. However long a backlog, it holds one fetch of 8 MiB and gives 2,000 records at once.
+    Its group assigns co-partitioned topics alike, and keeps it however long nobody polls. Fetches wait at most 50 ms, which bounds
+    how long a partition that was just drained stays out of the next fetch. However long a backlog, it holds one fetch of 8 MiB and
+    gives 2,000 records at once.
     """
     options = client_options(settings) | {
         "group_id": group_id,
@@ -45,8 +52,14 @@ def make_consumer(settings: Settings, *topics: str, group_id: str | None = None,
         "session_timeout_ms": int(settings.kafka_session_seconds * 1_000),
         "heartbeat_interval_ms": int(settings.kafka_session_seconds * 100),
         "rebalance_timeout_ms": 20_000,
+        "max_poll_interval_ms": _LONGEST_IDLE_MS,
     }
     return AIOKafkaConsumer(*topics, **(options | overrides))
+
+
+def check_group(consumer: AIOKafkaConsumer) -> None:
+    """Raise what keeps the consumer out of its group: aiokafka tells it to who polls, and tries nothing more until it is told."""
+    consumer._coordinator.check_errors()
 
 
 def make_producer(settings: Settings, *, transactional_id: str | None = None, **overrides: Any) -> AIOKafkaProducer:

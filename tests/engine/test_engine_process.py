@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import GroupAuthorizationFailedError
 from prometheus_client import CollectorRegistry
 
 from events.codec import decode_event, encode_command
@@ -15,12 +17,16 @@ from projections.store.sql_store import SqlProjectionStore
 from services.engine.bootstrap import Engine
 from services.engine.observer import Observer
 from services.engine.settings import EngineSettings
+from services.runtime import kafka as clients
 from services.runtime.kafka import partition_of
 from services.runtime.settings import Settings
+from services.runtime.topics_admin import ensure_topics
 from tests.engine.given import draft, names
 from tests.engine.logs import KafkaLog
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
+
+_YEAR_SECONDS = 366 * 86_400.0
 
 
 @asynccontextmanager
@@ -80,6 +86,65 @@ async def test_two_engines_share_the_partitions_and_one_takes_all_when_the_other
         await eventually(lambda: _taken(first), lambda taken: taken == [(0, 1)], 30)
         for org in orgs:
             assert (await facts(log, org)).count("CampaignCreated") == 1
+
+
+async def test_a_spare_engine_takes_over_however_long_it_had_no_partition(one_partition: Settings) -> None:
+    async with _worker_and_spare(one_partition, ManualClock()) as (worker, spare):
+        _let_a_year_pass(spare)
+        await worker.aclose()
+        await eventually(lambda: _taken(spare), lambda taken: taken == [(0,)])
+
+
+async def test_an_engine_that_is_out_of_its_group_is_not_ready(one_partition: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "_LONGEST_IDLE_MS", 60_000)
+    async with _worker_and_spare(one_partition, ManualClock()) as (_, spare):
+        _let_a_year_pass(spare)
+        assert await eventually(spare.problem, lambda problem: problem is not None) == "not in the group"
+
+
+async def test_a_spare_engine_that_the_group_refuses_ends(one_partition: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused() -> bool:
+        raise GroupAuthorizationFailedError("engine")
+
+    async def look(clock: ManualClock) -> None:
+        async with _worker_and_spare(one_partition, clock) as (_, spare):
+            coordinator = _consumer(spare)._coordinator
+            monkeypatch.setattr(coordinator, "_do_heartbeat", refused)
+            await eventually(lambda: asyncio.sleep(0, coordinator._pending_exception))
+            clock.move(seconds=1)
+
+    with pytest.raises(GroupAuthorizationFailedError):
+        await look(ManualClock())
+
+
+@pytest.fixture
+async def one_partition(settings: Settings) -> Settings:
+    settings.data_dir.mkdir()
+    narrow = settings.model_copy(update={"topic_partitions": 1})
+    await ensure_topics(narrow)
+    return narrow
+
+
+@asynccontextmanager
+async def _worker_and_spare(settings: Settings, clock: ManualClock) -> AsyncIterator[tuple[AsyncExitStack, Engine]]:
+    """What stops the engine that has the only partition, and the engine that has none."""
+    async with AsyncExitStack() as one, AsyncExitStack() as another:
+        engines = [(stack, await stack.enter_async_context(running(settings, clock))) for stack in (one, another)]
+        await eventually(lambda: _taken(*(engine for _, engine in engines)), lambda taken: sorted(taken) == [(), (0,)])
+        (worker, _), (_, spare) = sorted(engines, key=lambda found: not found[1].observer.taken)
+        yield worker, spare
+
+
+def _let_a_year_pass(spare: Engine) -> None:
+    """Nobody polled in it, as aiokafka counts; a poll of its that was cut off counts as one that goes on."""
+    counting = _consumer(spare)._subscription
+    counting._fetch_count = 0
+    counting._last_fetch_ended -= _YEAR_SECONDS
+
+
+def _consumer(engine: Engine) -> AIOKafkaConsumer:
+    assert engine.workers is not None
+    return engine.workers.consumer
 
 
 async def _taken(*engines: Engine) -> list[tuple[int, ...]]:

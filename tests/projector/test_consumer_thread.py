@@ -1,13 +1,16 @@
-"""The consumer's thread: a coordinator that is away holds up no commit without end, so that the process can always stop."""
+"""The consumer's thread: a coordinator that is away holds up no commit without end, and a group that refuses is heard."""
 
 import asyncio
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from services.projector import consumer_thread
 from services.projector.consumer_thread import BatchConsumerThread
+from services.runtime.kafka import make_consumer
+from services.runtime.settings import Settings
 
 
 class _CommitsForEver:
@@ -26,6 +29,19 @@ async def test_a_commit_that_nobody_takes_is_given_up(monkeypatch: pytest.Monkey
     thread._consumer, thread.tp_last_committed_at = _CommitsForEver(), {}
     async with asyncio.timeout(5):
         assert await thread._commit({}) is False
+
+
+async def test_what_keeps_it_out_of_the_group_is_raised_though_nobody_polls(settings: Settings) -> None:
+    thread = BatchConsumerThread.__new__(BatchConsumerThread)
+    thread._consumer = make_consumer(settings, group_id=settings.group_id("projector"))
+    await thread._consumer.start()
+    try:
+        await thread.check_group()
+        thread._consumer._coordinator._pending_exception = GroupAuthorizationFailedError("projector")
+        with pytest.raises(GroupAuthorizationFailedError):
+            await thread.check_group()
+    finally:
+        await thread._consumer.stop()
 
 
 def test_a_task_that_takes_no_cancellation_does_not_keep_the_thread_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
