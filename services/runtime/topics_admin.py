@@ -36,6 +36,9 @@ def topic_config(topic: Topic, replication_factor: int) -> dict[str, str]:
         "cleanup.policy": "compact" if topic.compacted else "delete",
         "max.message.bytes": str(topic.max_message_bytes),
     }
+    if not topic.compacted:
+        # a broker's own default would remove what was not read yet, and facts
+        config["retention.bytes"] = "-1"
     if topic.segment_ms is not None:
         config |= {"segment.ms": str(topic.segment_ms), "message.timestamp.type": "LogAppendTime"}
     if replication_factor >= 3:

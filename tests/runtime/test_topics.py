@@ -6,7 +6,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from events.topics import ALL, CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS
+from events.topics import ALL, CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS, Topic
 from services.runtime.errors import StartupError
 from services.runtime.kafka import client_options, make_consumer, make_producer, partition_of
 from services.runtime.settings import Settings
@@ -103,6 +103,25 @@ async def test_another_configuration_is_an_error_that_says_both(settings: Settin
     await _create(settings, NewTopic(name, settings.topic_partitions, 1, topic_configs=wrong))
     with pytest.raises(StartupError, match=f"{name} has retention.ms=1000, wanted -1"):
         await ensure_topics(settings)
+
+
+@pytest.mark.parametrize("topic", [CAMPAIGN_EVENTS, CAMPAIGN_COMMANDS])
+async def test_a_topic_that_is_cut_by_its_size_is_an_error(settings: Settings, topic: Topic) -> None:
+    name = settings.topic_name(topic)
+    wrong = topic_config(topic, 1) | {"retention.bytes": "1000000"}
+    await _create(settings, NewTopic(name, settings.topic_partitions, 1, topic_configs=wrong))
+    with pytest.raises(StartupError, match=f"{name} has retention.bytes=1000000, wanted -1"):
+        await ensure_topics(settings)
+
+
+async def test_a_topic_that_says_nothing_of_its_size_is_taken_where_the_broker_cuts_none(settings: Settings) -> None:
+    older = {key: value for key, value in topic_config(CAMPAIGN_EVENTS, 1).items() if key != "retention.bytes"}
+    await _create(settings, NewTopic(settings.topic_name(CAMPAIGN_EVENTS), settings.topic_partitions, 1, topic_configs=older))
+    await ensure_topics(settings)
+
+
+def test_nothing_that_is_kept_for_a_time_is_cut_by_its_size() -> None:
+    assert {topic_config(topic, 1).get("retention.bytes") for topic in ALL if not topic.compacted} == {"-1"}
 
 
 async def test_commands_on_an_older_releases_topic_do_not_keep_a_service_from_starting_and_a_warning_tells(
