@@ -59,13 +59,13 @@ class MemoryProjectionStore:
         self.calls: dict[str, CallRow] = {}
         self.handled: dict[tuple[str, str], HandledRow] = {}
         self._offsets: dict[int, _Offset] = {}
-        self._identity: tuple[int, str, str] | None = None
+        self._identity: tuple[int, str, str, int] | None = None
 
     async def ensure_schema(self) -> None:
         """There is none."""
 
-    async def check_identity(self, fold_version: int, cluster_id: str, topic_id: str) -> None:
-        given = (fold_version, cluster_id, topic_id)
+    async def check_identity(self, fold_version: int, cluster_id: str, topic_id: str, partitions: int) -> None:
+        given = (fold_version, cluster_id, topic_id, partitions)
         if self._identity is None:
             self._identity = given
         if self._identity != given:

@@ -34,8 +34,8 @@ class ProjectionStore(Protocol):
     async def ensure_schema(self) -> None:
         """Create what is missing; idempotent, and safe when several processes start at once."""
 
-    async def check_identity(self, fold_version: int, cluster_id: str, topic_id: str) -> None:
-        """Remember the three on first use; raises `ReadModelMismatchError` when they differ from what is remembered."""
+    async def check_identity(self, fold_version: int, cluster_id: str, topic_id: str, partitions: int) -> None:
+        """Remember each of them on first use; raises `ReadModelMismatchError` when they differ from what is remembered."""
 
     async def next_offsets(self) -> dict[int, int]:
         """The stored offset of each partition; one that is absent stands at 0."""

@@ -16,11 +16,12 @@ from projections.reading import AT_A_TIME, LogEvent
 from projections.store.dial_reads import read_dial_tasks
 from projections.store.engine import reading
 from projections.store.hot_rows import HotRows
-from projections.store.port import Applied, Fenced, ReadModelMismatchError
+from projections.store.identity import identity_of, remember, require
+from projections.store.port import Applied, Fenced
 from projections.store.row_reading import read_calls, read_campaigns, read_handled
 from projections.store.row_writing import RowWriting, StoredOffset, insert_once
 from projections.store.snapshot_reads import read_snapshot
-from projections.store.tables import LIVE, Tables, bookkeeping, meta
+from projections.store.tables import LIVE, Tables, bookkeeping
 from projections.store.writer import Writer
 
 _SCHEMA_LOCK = 7_216_490_235
@@ -57,9 +58,9 @@ class SqlProjectionStore:
         bookkeeping.create_all(connection)
         self._tables.metadata.create_all(connection)
 
-    async def check_identity(self, fold_version: int, cluster_id: str, topic_id: str) -> None:
-        self._identity = {"fold version": str(fold_version), "cluster id": cluster_id, "topic id": topic_id}
-        await self.writer.run(partial(_remember, given=self._identity))
+    async def check_identity(self, fold_version: int, cluster_id: str, topic_id: str, partitions: int) -> None:
+        self._identity = identity_of(fold_version, cluster_id, topic_id, partitions)
+        await self.writer.run(partial(remember, given=self._identity))
 
     async def next_offsets(self) -> dict[int, int]:
         offsets = self._tables.offsets
@@ -85,7 +86,7 @@ class SqlProjectionStore:
             return Fenced(stored), None
         if hot is None or (hot.next_offset, hot.generation) != (start_offset, generation):
             # only a rebuild puts rows of another identity here, and none does before this transaction ends
-            _require(self._identity, connection)
+            require(connection, self._identity)
             hot = HotRows(start_offset, generation)
         changed, newest = self._fold(connection, partition, records, hot)
         if newest:
@@ -143,19 +144,3 @@ class SqlProjectionStore:
     async def dial_tasks(self, call_ids: Iterable[str]) -> dict[str, DialTask]:
         async with reading(self.database) as connection:
             return await read_dial_tasks(connection, self._tables, list(call_ids))
-
-
-def _remember(connection: Connection, given: Mapping[str, str]) -> None:
-    for name, value in given.items():
-        connection.execute(insert_once(connection.dialect, meta, {"name": name, "value": value}))
-    _require(given, connection)
-
-
-def _require(given: Mapping[str, str], connection: Connection) -> None:
-    """Raises `ReadModelMismatchError` where the rows are those of another fold or log."""
-    stored = {row.name: row.value for row in connection.execute(select(meta))} if given else {}
-    for name, value in given.items():
-        if stored[name] != value:
-            raise ReadModelMismatchError(
-                f"the read model was folded with the {name} {stored[name]}, this is {value}: run `python -m services.projector rebuild`"
-            )

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
@@ -11,11 +12,13 @@ from events.topics import CAMPAIGN_EVENTS
 from projections.reading import iterate_events
 from projections.store.engine import open_database
 from projections.store.generations import fresh_tables, swap_in
-from projections.store.port import Fenced
+from projections.store.identity import identity_of, require_partitions
+from projections.store.port import Fenced, ReadModelMismatchError
 from projections.store.sql_store import SqlProjectionStore
 from services.projector.folding import FOLD_VERSION
 from services.projector.log_identity import log_identity
 from services.projector.log_reading import MAX_BYTES, MAX_RECORDS, Allowance, take_whole_runs
+from services.runtime.errors import StartupError
 from services.runtime.kafka import make_consumer
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
@@ -29,19 +32,23 @@ async def rebuild(settings: Settings, stop: asyncio.Event) -> None:
     """Until the fresh tables are the live ones, or `stop`, which leaves the live ones as they are.
 
     The live projector and the readers may go on meanwhile. Publishes nothing: what the live projector had not told
-    `campaign-state` yet, it tells after the swap.
+    `campaign-state` yet, it tells after the swap. Raises `StartupError` where the log's topics were enlarged.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     await ensure_topics(settings, groups=())
     topic = settings.topic_name(CAMPAIGN_EVENTS)
     cluster_id, topic_id = await log_identity(settings, topic)
-    identity = {"fold version": str(FOLD_VERSION), "cluster id": cluster_id, "topic id": topic_id}
+    identity = identity_of(FOLD_VERSION, cluster_id, topic_id, settings.topic_partitions)
     async with AsyncExitStack() as stack:
         database = open_database(settings.read_model_url())
         stack.push_async_callback(database.dispose)
         live = SqlProjectionStore(database)
         stack.push_async_callback(live.close)
         await live.ensure_schema()
+        try:
+            await live.writer.run(partial(require_partitions, given=identity))
+        except ReadModelMismatchError as error:
+            raise StartupError(str(error)) from error
         fresh = await fresh_tables(live.writer)
         store = SqlProjectionStore(database, fresh, publishes=False)
         stack.push_async_callback(store.close)

@@ -65,7 +65,7 @@ async def serve_projector(settings: Settings, stop: asyncio.Event) -> None:
 async def _check_identity(settings: Settings, store: SqlProjectionStore) -> None:
     cluster_id, topic_id = await log_identity(settings, settings.topic_name(CAMPAIGN_EVENTS))
     try:
-        await store.check_identity(FOLD_VERSION, cluster_id, topic_id)
+        await store.check_identity(FOLD_VERSION, cluster_id, topic_id, settings.topic_partitions)
     except ReadModelMismatchError as error:
         raise StartupError(str(error)) from error
 

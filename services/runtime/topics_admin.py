@@ -108,8 +108,8 @@ async def _check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> N
             count = len(found.get(name, {}).get("partitions", ()))
             if count and count != settings.topic_partitions and not found[name]["error_code"]:
                 raise StartupError(
-                    f"topic {name} has {count} partitions, TOPIC_PARTITIONS says {settings.topic_partitions}: set it to {count}, "
-                    "since changing the partitions of a log moves its orgs"
+                    f"topic {name} has {count} partitions, TOPIC_PARTITIONS says {settings.topic_partitions}: set it to {count} "
+                    "only if the topic was made so; enlarged topics can not be used, since their orgs are on another partition then"
                 )
         if asyncio.get_running_loop().time() > deadline:
             raise StartupError(f"topics without a leader: {', '.join(sorted(set(names) - set(leading)))}")

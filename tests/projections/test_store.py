@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from events import commands
 from events.ids import call_id_of
@@ -16,11 +16,12 @@ from projections.reading import CallData, LogEvent
 from projections.store import sql_store
 from projections.store.dump import dump
 from projections.store.generations import fresh_tables, swap_in
+from projections.store.identity import identity_of
 from projections.store.memory_store import MemoryProjectionStore
 from projections.store.outbox import SqlOutbox
 from projections.store.port import Applied, Fenced, ProjectionStore, ReadModelMismatchError
 from projections.store.sql_store import SqlProjectionStore
-from projections.store.tables import calls, campaigns, outbox
+from projections.store.tables import calls, campaigns, meta, outbox
 from services.engine.restore import state_of
 from tests.engine.given import World, draft
 from tests.projections.given import PARTITION, dumped, fill, folded, open_store, records, spread
@@ -183,11 +184,27 @@ async def test_the_schema_is_made_once_however_many_start_together(database_url:
 
 
 async def test_another_fold_cluster_or_topic_is_an_error_that_names_rebuild(any_store: ProjectionStore) -> None:
-    await any_store.check_identity(1, "cluster", "topic")
-    await any_store.check_identity(1, "cluster", "topic")
-    for other in ((2, "cluster", "topic"), (1, "other", "topic"), (1, "cluster", "other")):
+    await any_store.check_identity(1, "cluster", "topic", 6)
+    await any_store.check_identity(1, "cluster", "topic", 6)
+    for other in ((2, "cluster", "topic", 6), (1, "other", "topic", 6), (1, "cluster", "other", 12)):
         with pytest.raises(ReadModelMismatchError, match="rebuild"):
             await any_store.check_identity(*other)
+
+
+async def test_enlarged_topics_are_refused_and_no_rebuild_is_advised(store: SqlProjectionStore) -> None:
+    await store.check_identity(1, "cluster", "topic", 6)
+    for fold_version in (1, 2):
+        with pytest.raises(ReadModelMismatchError, match=r"had 6 partitions, and this is 12: enlarged topics can not be used") as refused:
+            await store.check_identity(fold_version, "cluster", "topic", 12)
+        assert "rebuild" not in str(refused.value)
+
+
+async def test_a_read_model_of_an_older_release_takes_the_partitions_that_there_are(store: SqlProjectionStore) -> None:
+    await store.check_identity(1, "cluster", "topic", 6)
+    await store.writer.run(lambda connection: connection.execute(delete(meta).where(meta.c.name == "partitions")))
+    await store.check_identity(1, "cluster", "topic", 12)
+    with pytest.raises(ReadModelMismatchError, match="had 12 partitions"):
+        await store.check_identity(1, "cluster", "topic", 6)
 
 
 async def test_the_engine_goes_on_from_the_snapshot_as_from_the_log(any_store: ProjectionStore) -> None:
@@ -272,8 +289,8 @@ async def test_the_outbox_asks_once_for_each_shown_campaign_and_keeps_what_chang
 
 
 async def test_rebuilt_tables_are_swapped_in_when_no_partition_is_behind(store: SqlProjectionStore) -> None:
-    identity = {"fold version": "1", "cluster id": "c", "topic id": "t"}
-    await store.check_identity(1, "c", "t")
+    identity = identity_of(1, "c", "t", 6)
+    await store.check_identity(1, "c", "t", 6)
     log = records(spread(busy_world().log))
     await fill(store, log[:60])
     live = await dumped(store)
@@ -287,7 +304,7 @@ async def test_rebuilt_tables_are_swapped_in_when_no_partition_is_behind(store: 
         assert b"".join([line async for line in dump(store.database, fresh)]) == live
         assert await swap_in(store.writer, fresh, identity) is True
         assert await dumped(store) == live
-    await store.check_identity(1, "c", "t")
+    await store.check_identity(1, "c", "t", 6)
     assert isinstance(await store.apply(PARTITION, 60, len(log), log[60:]), Applied)
     async with store.database.connect() as connection:
         assert (await connection.execute(select(func.count()).select_from(outbox))).scalar() == 4
@@ -300,14 +317,14 @@ async def rebuild(store: SqlProjectionStore, log: Sequence[LogEvent], fold_versi
     await rebuilt.ensure_schema()
     await fill(rebuilt, log)
     await rebuilt.close()
-    assert await swap_in(store.writer, fresh, {"fold version": str(fold_version), "cluster id": "c", "topic id": "t"}) is True
+    assert await swap_in(store.writer, fresh, identity_of(fold_version, "c", "t", 6)) is True
 
 
 async def test_after_a_rebuild_no_row_that_was_folded_before_it_is_folded_on(
     store: SqlProjectionStore, database_url: str, tmp_path: Path
 ) -> None:
     log = records(spread(busy_world().log))
-    await store.check_identity(1, "c", "t")
+    await store.check_identity(1, "c", "t", 6)
     await fill(store, log[:12])
     async with open_store(database_url) as live, open_store(f"sqlite:///{tmp_path}/whole.sqlite") as whole:
         await store.writer.run(lambda connection: connection.execute(update(campaigns).values(dialed=99)))
@@ -320,7 +337,7 @@ async def test_after_a_rebuild_no_row_that_was_folded_before_it_is_folded_on(
 
 async def test_rows_that_another_fold_rebuilt_meanwhile_are_not_folded_on(store: SqlProjectionStore) -> None:
     log = records(spread(busy_world().log))
-    await store.check_identity(1, "c", "t")
+    await store.check_identity(1, "c", "t", 6)
     await fill(store, log[:30])
     await rebuild(store, log[:30], fold_version=2)
     before = await dumped(store)
@@ -348,13 +365,13 @@ async def test_what_a_rebuild_tells_otherwise_is_published_again_though_no_versi
 
 
 async def test_a_rebuild_replaces_tables_of_another_log_whatever_their_offsets(store: SqlProjectionStore) -> None:
-    await store.check_identity(1, "c", "topic-before")
+    await store.check_identity(1, "c", "topic-before", 6)
     log = records(spread(busy_world().log))
     await fill(store, log)
     fresh = await fresh_tables(store.writer)
     rebuilt = SqlProjectionStore(store.database, fresh, publishes=False)
     await rebuilt.ensure_schema()
     await rebuilt.apply(PARTITION, 0, 10, log[:10])
-    assert await swap_in(store.writer, fresh, {"fold version": "1", "cluster id": "c", "topic id": "topic-after"}) is True
+    assert await swap_in(store.writer, fresh, identity_of(1, "c", "topic-after", 12)) is True
     assert await store.next_offsets() == {PARTITION: 10}
-    await store.check_identity(1, "c", "topic-after")
+    await store.check_identity(1, "c", "topic-after", 12)

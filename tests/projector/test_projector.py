@@ -12,13 +12,14 @@ from aiokafka.structs import TopicPartition
 
 from events import commands
 from events.envelope import Event
-from events.topics import CAMPAIGN_STATE
+from events.topics import CAMPAIGN_EVENTS, CAMPAIGN_STATE
 from infra.kafka.broker import free_port
 from projections.reading import LogEvent
 from projections.store.port import Applied, Fenced
 from projections.store.sql_store import SqlProjectionStore
 from projections.store.tables import LIVE
 from services.projector.folding import FOLD_VERSION
+from services.projector.log_identity import log_identity
 from services.projector.rebuild import rebuild
 from services.runtime.kafka import make_consumer, partition_of
 from services.runtime.settings import Settings
@@ -168,10 +169,21 @@ async def test_a_database_that_fails_ends_the_process(topics: Settings) -> None:
 
 async def test_a_read_model_of_another_log_is_an_error_that_names_rebuild(topics: Settings) -> None:
     async with open_store(topics.read_model_url()) as store:
-        await store.check_identity(1, "another-cluster", "another-topic")
+        await store.check_identity(1, "another-cluster", "another-topic", topics.topic_partitions)
     projector = await Projector(topics).start()
     assert await asyncio.wait_for(projector.process.wait(), 20) == 2
     assert "rebuild" in projector.log_file.read_text()
+
+
+async def test_neither_the_projector_nor_a_rebuild_takes_enlarged_topics(topics: Settings) -> None:
+    async with open_store(topics.read_model_url()) as store:
+        identity = await log_identity(topics, topics.topic_name(CAMPAIGN_EVENTS))
+        await store.check_identity(FOLD_VERSION, *identity, topics.topic_partitions - 1)
+    for arguments in ([], ["rebuild"]):
+        projector = await Projector(topics, arguments=arguments).start()
+        assert await asyncio.wait_for(projector.process.wait(), 20) == 2
+        assert "enlarged topics can not be used" in projector.log_file.read_text()
+        projector.log_file.unlink()
 
 
 async def test_a_rebuild_beside_the_live_projector_gives_the_same_rows(topics: Settings, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ async def test_a_group_without_a_place_on_a_log_whose_beginning_is_gone_needs_a_
 
 async def test_another_number_of_partitions_is_an_error_that_says_both(settings: Settings) -> None:
     await ensure_topics(settings)
-    with pytest.raises(StartupError, match="has 2 partitions, TOPIC_PARTITIONS says 3"):
+    with pytest.raises(StartupError, match="has 2 partitions, TOPIC_PARTITIONS says 3: set it to 2 only if the topic was made so"):
         await ensure_topics(settings.model_copy(update={"topic_partitions": 3}))
 
 
