@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -103,6 +104,7 @@ async def _check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> N
         found = {t["topic"]: t for t in await admin.describe_topics(names)}
         leading = [n for n in names if _has_leaders(found.get(n), settings.topic_partitions)]
         if len(leading) == len(names):
+            _check_replicas(found, settings.topic_replication_factor)
             return
         for name in names:
             count = len(found.get(name, {}).get("partitions", ()))
@@ -114,6 +116,18 @@ async def _check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> N
         if asyncio.get_running_loop().time() > deadline:
             raise StartupError(f"topics without a leader: {', '.join(sorted(set(names) - set(leading)))}")
         await asyncio.sleep(0.05)
+
+
+def _check_replicas(found: Mapping[str, Any], wanted: int) -> None:
+    """Before the configuration is looked at: two replicas in sync, demanded of a topic that has one, would stop all writes."""
+    fewest = {name: min(len(partition["replicas"]) for partition in topic["partitions"]) for name, topic in found.items()}
+    few = [f"{name} has {count}" for name, count in sorted(fewest.items()) if count < wanted]
+    if few:
+        then = ", and only then set min.insync.replicas=2 with kafka-configs" if wanted >= 3 else ""
+        raise StartupError(
+            f"TOPIC_REPLICATION_FACTOR={wanted}, but by their replicas {', '.join(few)}: "
+            f"reassign their partitions to {wanted} replicas with kafka-reassign-partitions{then}"
+        )
 
 
 def _has_leaders(found: "dict[str, object] | None", partitions: int) -> bool:

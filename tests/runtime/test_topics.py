@@ -97,6 +97,14 @@ async def test_another_number_of_partitions_is_an_error_that_says_both(settings:
         await ensure_topics(settings.model_copy(update={"topic_partitions": 3}))
 
 
+async def test_more_replicas_than_topics_have_are_asked_for_before_anything_that_counts_on_them(settings: Settings) -> None:
+    await ensure_topics(settings)
+    with pytest.raises(StartupError, match=f"{settings.topic_name(CAMPAIGN_EVENTS)} has 1.*reassign.*to 3 replicas.*only then set min"):
+        await ensure_topics(settings.model_copy(update={"topic_replication_factor": 3}))
+    with pytest.raises(StartupError, match=r"to 2 replicas with kafka-reassign-partitions$"):
+        await ensure_topics(settings.model_copy(update={"topic_replication_factor": 2}))
+
+
 async def test_another_configuration_is_an_error_that_says_both(settings: Settings) -> None:
     name = settings.topic_name(CAMPAIGN_EVENTS)
     wrong = topic_config(CAMPAIGN_EVENTS, 1) | {"retention.ms": "1000"}
