@@ -83,9 +83,8 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         await follower.start()
         # the port is taken before the place in the group that is named by it
         stack.push_async_callback((await serve_health(health, settings.host, settings.dialer_port)).cleanup)
-        consumer = make_consumer(
-            settings, group_id=settings.group_id(GROUP), group_instance_id=member_id(settings.group_id(GROUP), settings.dialer_port)
-        )
+        group_id = settings.group_id(GROUP)
+        consumer = make_consumer(settings, group_id=group_id, group_instance_id=member_id(settings, group_id, settings.dialer_port))
         stack.push_async_callback(let_go, consumer)
         reader = QueueReader(consumer, dispatcher, reconciliation.on_outcome_unknown, clock, settings.dialer_max_taken)
         stack.push_async_callback(reader.close)

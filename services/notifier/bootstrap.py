@@ -85,7 +85,7 @@ async def run_notifier(settings: NotifierSettings, clock: Clock, stop: asyncio.E
 
 def _member_of(settings: NotifierSettings, group: str) -> AIOKafkaConsumer:
     group_id = settings.group_id(group)
-    return make_consumer(settings, group_id=group_id, group_instance_id=member_id(group_id, settings.notifier_port))
+    return make_consumer(settings, group_id=group_id, group_instance_id=member_id(settings, group_id, settings.notifier_port))
 
 
 def _teller(settings: NotifierSettings, database: AsyncEngine, clock: Clock, partitions: Callable[[], set[int]]) -> StateTeller:

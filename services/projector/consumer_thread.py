@@ -48,10 +48,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         super().__init__(consumer, **options)
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        settings, group_id = self._settings, self._settings.group_id("projector")
         return make_consumer(
-            self._settings,
-            group_id=self._settings.group_id("projector"),
-            group_instance_id=member_id(self._settings.group_id("projector"), self._settings.projector_port),
+            settings,
+            group_id=group_id,
+            group_instance_id=member_id(settings, group_id, settings.projector_port),
             max_poll_records=MAX_RECORDS,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
         )

@@ -1,7 +1,6 @@
 """Owns how Kafka clients are made, so that every reader reads committed records and every writer waits for all replicas."""
 
 import math
-import socket
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -81,9 +80,13 @@ def make_producer(settings: Settings, *, transactional_id: str | None = None, **
     return AIOKafkaProducer(**(options | overrides))
 
 
-def member_id(group_id: str, port: int) -> str:
-    """Names a process's place in its group (KIP-345): who is started again after a kill takes its partitions back at once."""
-    return f"{group_id}-{socket.gethostname()}-{port}"
+def member_id(settings: Settings, group_id: str, port: int) -> str:
+    """Names a process's place in its group (KIP-345): who is started again after a kill takes its partitions back at once.
+
+    Whoever goes for good leaves them unread until the session is over, after a clean stop too: such a member says no goodbye.
+    Two of one name throw each other out without end.
+    """
+    return f"{group_id}-{settings.member_name}-{port}"
 
 
 def partition_of(org_id: str, partitions: int) -> int:

@@ -1,5 +1,6 @@
 """Owns what is configured from outside: environment variables, each with a default that fits one machine."""
 
+import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -27,6 +28,8 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
     kafka_session_seconds: Annotated[float, Field(ge=1, le=300)] = 10
     """After how long without a word a process of a group is taken for dead and its partitions go to others."""
+    member_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$", default_factory=socket.gethostname)]
+    """With its port, by which a process keeps its partitions over a restart; two of a service must not have the same."""
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_username: str = ""

@@ -1,5 +1,6 @@
 """Settings: names, defaults, spellings of databases, and what a wrong value says."""
 
+import socket
 import stat
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from events.topics import CAMPAIGN_EVENTS
 from services.runtime.errors import StartupError
+from services.runtime.kafka import member_id
 from services.runtime.settings import Settings
 
 
@@ -22,6 +24,18 @@ def test_without_any_variable_it_runs_on_one_machine() -> None:
     assert settings.topic_partitions == 6
     assert settings.read_model_url() == "sqlite+aiosqlite:///.data/read-model.sqlite"
     assert settings.host == "127.0.0.1"
+
+
+def test_processes_on_hosts_of_the_same_name_have_places_of_their_own_by_their_member_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert member_id(Settings.load(), "dialer", 8083) == f"dialer-{socket.gethostname()}-8083"
+    monkeypatch.setenv("MEMBER_NAME", "rack-1")
+    assert member_id(Settings.load(), "dialer", 8083) == "dialer-rack-1-8083"
+
+
+def test_a_member_name_that_kafka_would_not_take_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMBER_NAME", "rack 1")
+    with pytest.raises(StartupError, match="MEMBER_NAME"):
+        Settings.load()
 
 
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
