@@ -17,6 +17,8 @@ _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
 _REPLAY_RECORDS = 2_000
 _STOP_SECONDS = 5.0
 _COMMANDS = (CALL_COMMANDS, CAMPAIGN_COMMANDS)
+_USERS_BEHIND_CALLS = 5
+"""So many commands of users are taken with each batch of calls', so that they go on however many of those there are."""
 _LONGEST_REASON_BYTES = 64 * 1024
 
 
@@ -95,11 +97,13 @@ class KafkaPartitionLog:
         self._consumer.resume(*self._tps.values())
 
     async def poll(self, timeout_seconds: float, max_records: int) -> list[CommandRecord]:
-        calls = await self._consumer.getmany(self._tps[CALL_COMMANDS], timeout_ms=0, max_records=max_records)
-        fetched = calls or await self._consumer.getmany(
-            *self._tps.values(), timeout_ms=int(timeout_seconds * 1000), max_records=max_records
-        )
-        in_order = sorted(fetched.items(), key=lambda item: item[0] != self._tps[CALL_COMMANDS])
+        calls, users = self._tps[CALL_COMMANDS], self._tps[CAMPAIGN_COMMANDS]
+        fetched = await self._consumer.getmany(calls, timeout_ms=0, max_records=max(1, max_records - _USERS_BEHIND_CALLS))
+        if not fetched:
+            fetched = await self._consumer.getmany(calls, users, timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
+        elif room := min(max_records - sum(map(len, fetched.values())), _USERS_BEHIND_CALLS):
+            fetched |= await self._consumer.getmany(users, timeout_ms=0, max_records=room)
+        in_order = sorted(fetched.items(), key=lambda item: item[0] != calls)
         return [self._command(record) for _, records in in_order for record in records]
 
     def _command(self, record: "ConsumerRecord[bytes | None, bytes | None] | Unreadable") -> CommandRecord:

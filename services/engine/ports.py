@@ -85,7 +85,10 @@ class PartitionLog(Protocol):
         """Fetch commands from these offsets on."""
 
     async def poll(self, timeout_seconds: float, max_records: int) -> list[CommandRecord]:
-        """The next commands, each topic in order; those on `call-commands` come first. Empty when none came in time."""
+        """The next commands, each topic in order. Empty when none came in time.
+
+        Those on `call-commands` come first, and behind them, where more than one record may come, some of the others that are there.
+        """
 
     async def commit(self, batch: Batch) -> None:
         """Write the batch and its positions in one transaction: all of it or nothing."""

@@ -105,9 +105,9 @@ class MemoryOwner:
 
     async def poll(self, timeout_seconds: float, max_records: int) -> list[CommandRecord]:
         found: list[CommandRecord] = []
-        for topic in (CALL_COMMANDS, CAMPAIGN_COMMANDS):
+        for topic, most in ((CALL_COMMANDS, max(1, max_records - 1)), (CAMPAIGN_COMMANDS, max_records)):
             if self.next is not None:
-                found += self.log.commands[topic][self.next[topic] :][: max_records - len(found)]
+                found += self.log.commands[topic][self.next[topic] :][: most - len(found)]
         if not found:
             await asyncio.sleep(min(timeout_seconds, 0.01))
         for record in found:

@@ -65,6 +65,22 @@ async def test_a_successor_goes_on_where_the_last_committed_batch_ended(world: L
     assert [record.value for record in await polled(second, 2)] == [b"2", b"3"]
 
 
+async def test_users_commands_go_on_behind_calls_however_many_of_those_there_are(world: LogWorld) -> None:
+    for number in range(30):
+        await world.send(CALL_COMMANDS, f"call-{number}".encode())
+    for number in range(3):
+        await world.send(CAMPAIGN_COMMANDS, f"user-{number}".encode())
+    log = await owner(world)
+    found: list[bytes | None] = []
+    while b"call-29" not in found:
+        polled = [record.value or b"" for record in await log.poll(1, 2)]
+        assert len(polled) <= 2
+        assert polled == sorted(polled)
+        found += polled
+    assert found.index(b"user-2") < found.index(b"call-20")
+    assert [value for value in found if value is not None and value.startswith(b"call")] == [f"call-{n}".encode() for n in range(30)]
+
+
 async def test_a_paused_partition_gives_nothing(world: LogWorld) -> None:
     log = await owner(world)
     log.pause()
