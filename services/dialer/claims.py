@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from projections.dial_task.task import DialTask
 
+_MOST_NOT_PLACED = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -25,6 +27,7 @@ class ClaimBook:
 
     def __init__(self) -> None:
         self._claims: OrderedDict[str, Claim] = OrderedDict()
+        self._not_placed: OrderedDict[str, Claim] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -36,6 +39,16 @@ class ClaimBook:
     def take(self, claim_id: str | None) -> Claim | None:
         """The claim, out of the book; `None` where it is not ours, or was taken out before."""
         return None if claim_id is None else self._claims.pop(claim_id, None)
+
+    def remember_not_placed(self, claim: Claim) -> None:
+        """Of one that was taken out: no request of it placed the call, and none ever will. Beyond 10,000 the first are forgotten."""
+        self._not_placed[claim.id] = claim
+        if len(self._not_placed) > _MOST_NOT_PLACED:
+            self._not_placed.popitem(last=False)
+
+    def not_placed(self, claim_id: str | None) -> Claim | None:
+        """The claim, where it is remembered as not placed."""
+        return None if claim_id is None else self._not_placed.get(claim_id)
 
     def take_expired(self, monotonic: float) -> list[Claim]:
         """Those that are too old to act upon, out of the book."""

@@ -23,8 +23,9 @@ class CommandLog(Protocol):
     """Where commands go."""
 
     async def append(self, command: Command) -> None:
-        """Return once the command is durable, however long that takes; one that is appended twice is one to the engine.
+        """Return once the command is durable, however long that takes. It may then stand in the log twice.
 
+        The second is nothing to the engine, save where a claim was given back between the two: then it may be granted once more.
         A report that is too large loses its analysis. What the log would never take is given up.
         Commands of one call stand in the log in the order in which their appends began, while no fault comes between.
         """

@@ -111,16 +111,24 @@ class Dispatcher:
         self.metrics.claims.inc()
 
     def on_claimed(self, record: EventRecord) -> None:
-        """Of any `CallClaimed` on the log: a claim of ours is acted upon, now or never; others' are not our business."""
-        claim = self.claims.take(record.get("causationid"))
+        """Of any `CallClaimed` on the log: a claim of ours is acted upon, now or never; others' are not our business.
+
+        One that stands on the log twice, or behind its own giving back, may be granted after it was given back: it is given back again.
+        """
+        claim_id = record.get("causationid")
+        claim = self.claims.take(claim_id)
         if claim is not None:
             self._start(self._dial(claim))
+        elif (again := self.claims.not_placed(claim_id)) is not None:
+            self._give_back([again], "the claim was given back before")
 
     async def _dial(self, claim: Claim) -> None:
         line = self.lines.for_task(claim.task)
         async with line.slots:
             await line.posting.turn()
             answer = await self._answer(line, claim)
+        if isinstance(answer, NotPlaced):
+            self.claims.remember_not_placed(claim)
         self.metrics.outcomes.labels(claim.provider, type(answer).__name__).inc()
         fail_point("dialer.before-outcome-append")
         await self.commands.append(dial_outcome(self.new_id(), claim, answer))
@@ -162,6 +170,7 @@ class Dispatcher:
     def _give_back(self, claims: list[Claim], why: str) -> None:
         """Out of the book they are never acted upon; the engine heeds this, in the log behind the claim, where it did grant."""
         for claim in claims:
+            self.claims.remember_not_placed(claim)
             self._start(self.commands.append(dial_outcome(self.new_id(), claim, NotPlaced(why))))
 
     async def close(self, within_seconds: float) -> None:

@@ -92,6 +92,58 @@ async def test_a_claim_that_nobody_granted_in_time_is_given_back_and_a_later_gra
     assert given.dispatcher.held == 0
 
 
+@pytest.mark.parametrize("answer", [NotPlaced("429", too_many=True), NotPlaced("connection refused")])
+async def test_a_claim_that_is_granted_once_more_after_it_was_not_placed_is_given_back_again_and_never_placed(answer: NotPlaced) -> None:
+    given = Given(task())
+    given.provider.answer = answer
+    await given.queued()
+    claim = given.claims()[0].id
+    await given.granted(claim)
+    given.provider.answer = Placed("p-1")
+    for _ in range(2):
+        await given.granted(claim)
+    assert len(given.provider.posts) == 1
+    assert [(said.outcome, said.claim_id) for said in given.commands.outcomes()] == [("not-placed", claim)] * 3
+
+
+@pytest.mark.parametrize("answer", [Placed("p-9"), Refused("call.start.error-x", "e"), Unknown("e")])
+async def test_of_a_claim_that_was_or_may_have_been_placed_nothing_is_said_again(answer: Answer) -> None:
+    given = Given(task())
+    given.provider.answer = answer
+    await given.queued()
+    claim = given.claims()[0].id
+    await given.granted(claim)
+    await given.granted(claim)
+    assert len(given.commands.outcomes()) == len(given.provider.posts) == 1
+
+
+async def test_a_claim_that_a_fault_put_behind_its_giving_back_is_given_back_when_it_is_granted() -> None:
+    given = Given(task())
+    given.commands.works.clear()
+    with begun(given.queued()), begun(given.dispatcher.run()):
+        await settle()
+        given.clock.move(seconds=31)
+        await settle()
+        given.commands.works.set()
+        await settle()
+        await given.granted(given.claims()[0].id)
+    assert given.provider.posts == []
+    assert [said.claim_id for said in given.commands.outcomes()] == [given.claims()[0].id] * 2
+
+
+async def test_while_a_claim_is_being_placed_another_grant_of_it_says_nothing() -> None:
+    given = Given(task())
+    given.provider.may_answer.clear()
+    await given.queued()
+    claim = given.claims()[0].id
+    await given.granted(claim)
+    await given.granted(claim)
+    assert given.commands.outcomes() == []
+    given.provider.may_answer.set()
+    await settle()
+    assert [said.outcome for said in given.commands.outcomes()] == ["placed"]
+
+
 async def test_a_record_is_done_only_when_its_claim_is_durable() -> None:
     given = Given(task())
     given.commands.works.clear()
@@ -201,7 +253,10 @@ async def test_a_stop_gives_back_what_is_not_placed_and_waits_for_what_is() -> N
         given.provider.may_answer.set()
         await asyncio.wait_for(asyncio.shield(closing), 5)
     assert len(given.provider.posts) == 1
-    assert [said.outcome for said in given.commands.outcomes()] == ["not-placed", "placed"]
+    first, second = (claim.id for claim in given.claims())
+    # given back once more when it is granted, since a fault may have put its claim behind
+    said = [(said.outcome, said.claim_id) for said in given.commands.outcomes()]
+    assert said == [("not-placed", second), ("not-placed", second), ("placed", first)]
 
 
 async def test_a_stop_leaves_as_unknown_what_does_not_answer_in_time() -> None:

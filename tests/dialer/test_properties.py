@@ -55,6 +55,13 @@ class Dialing(RuleBasedStateMachine):
                     del self.granted[call]
         self.decided = len(commands)
 
+    @precondition(lambda self: self.life.claims())
+    @rule(back=st.integers(0, 5))
+    def a_claim_is_on_the_log_once_more(self, back: int) -> None:
+        """As when its append was not acknowledged."""
+        claims = self.life.claims()
+        self.life.commands.written.append(claims[-1 - back % len(claims)])
+
     @rule(number=st.integers(0, 2), answer=st.sampled_from(ANSWERS))
     def a_call_is_queued_and_the_log_is_read(self, number: int, answer: Answer) -> None:
         self.life.provider.answer = answer
