@@ -16,7 +16,7 @@ from projections.handled_commands.fold import HandledRow, answers_to_users, fold
 from projections.reading import LogEvent
 from projections.store.dial_reads import dial_task
 from projections.store.port import Applied, Fenced, ReadModelMismatchError
-from projections.store.snapshot_reads import call_snapshot, campaign_snapshot
+from projections.store.snapshot_reads import call_snapshot, campaign_snapshot, plan_of
 from projections.store.tables import LIVE
 
 _campaign_values = attrgetter(*CAMPAIGN_COLUMNS)
@@ -131,7 +131,7 @@ class MemoryProjectionStore:
         return EngineSnapshot(
             next_offset=stored.next_offset,
             last_event_at=None if stored.last_event_at is None else parse_instant(stored.last_event_at),
-            campaigns=[campaign_snapshot(row) for row in campaigns],
+            campaigns=[campaign_snapshot(row, plan_of(row.spec)) for row in campaigns],
             active_calls=[call_snapshot(row) for row in sorted(held, key=lambda row: (row.campaign_id, self.contacts[row.id].position))],
             handled=[
                 HandledCommand(r.org_id, r.command_id, r.campaign_id, r.first_type, parse_instant(r.first_at), r.request_hash)

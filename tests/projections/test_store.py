@@ -1,6 +1,7 @@
 """The contract of `ProjectionStore`, in memory and on both databases, and what the databases add to it."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,15 +14,16 @@ from events import commands
 from events.ids import call_id_of
 from projections.errors import FoldError, UnknownEventError
 from projections.reading import CallData, LogEvent
-from projections.store import sql_store
+from projections.store import snapshot_reads, sql_store
 from projections.store.dump import dump
+from projections.store.engine import writing
 from projections.store.generations import fresh_tables, swap_in
 from projections.store.identity import identity_of
 from projections.store.memory_store import MemoryProjectionStore
 from projections.store.outbox import SqlOutbox
 from projections.store.port import Applied, Fenced, ProjectionStore, ReadModelMismatchError
 from projections.store.sql_store import SqlProjectionStore
-from projections.store.tables import calls, campaigns, meta, outbox
+from projections.store.tables import calls, campaigns, handled_commands, meta, outbox
 from services.engine.restore import state_of
 from tests.engine.given import World, draft
 from tests.projections.given import PARTITION, dumped, fill, folded, open_store, records, spread
@@ -227,6 +229,43 @@ async def test_the_engine_goes_on_from_the_snapshot_as_from_the_log(any_store: P
     assert {org: state.orgs[org].active for org in state.orgs} == {
         org: known.active for org, known in world.state.orgs.items() if org in state.orgs
     }
+
+
+async def test_the_snapshot_is_the_same_however_its_campaigns_are_read(store: SqlProjectionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = busy_world()
+    world.create(1, name="\0 \u00fc", schedulePlan={"earliestAt": "2031-01-01T00:00:00Z"}, maxConcurrency=7)
+    await fill(store, records(world.log))
+    whole = await store.engine_snapshot(PARTITION)
+    assert len(whole.campaigns) > 4
+    for campaigns_at_once, small_spec, large_at_once in ((1, 0, 1), (2, 90, 2), (len(whole.campaigns), 0, 100)):
+        monkeypatch.setattr(snapshot_reads, "_CAMPAIGNS_AT_ONCE", campaigns_at_once)
+        monkeypatch.setattr(snapshot_reads, "_SMALL_SPEC", small_spec)
+        monkeypatch.setattr(snapshot_reads, "_LARGE_SPECS_AT_ONCE", large_at_once)
+        assert await store.engine_snapshot(PARTITION) == whole
+
+
+async def test_a_take_over_does_not_hold_what_users_made_large(store: SqlProjectionStore) -> None:
+    """24 MiB each of specs, of customers and of analyses, and of rejections; a page of campaigns may hold 4 MiB."""
+    world, large = World(), "x" * 1024 * 1024
+    for _ in range(3):
+        world.create(8, maxConcurrency=8)
+    for number in range(21):
+        world.do(commands.DeleteCampaign(), world.create(1, org=f"org-{number}"), org=f"org-{number}")
+    await fill(store, records(world.log))
+    before = await store.engine_snapshot(PARTITION)
+    assert (len(before.campaigns), len(before.active_calls)) == (24, 24)
+    spec = orjson.dumps({"name": "n", "maxConcurrency": 8, "assistantOverrides": {"x": large}}).decode()
+    async with writing(store.database) as connection:
+        await connection.execute(update(campaigns).where(campaigns.c.deleted).values(spec=spec.replace("8", "10", 1)))
+        await connection.execute(update(campaigns).where(~campaigns.c.deleted).values(spec=spec))
+        await connection.execute(update(calls).where(calls.c.status == "queued").values(customer=large, analysis=large))
+        await connection.execute(update(handled_commands).values(rejection=large))
+    tracemalloc.start()
+    try:
+        assert await store.engine_snapshot(PARTITION) == before
+        assert tracemalloc.get_traced_memory()[1] < 20 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 async def test_the_snapshot_of_an_empty_read_model_starts_at_offset_0(any_store: ProjectionStore) -> None:
