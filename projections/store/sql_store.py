@@ -62,6 +62,10 @@ class SqlProjectionStore:
         self._identity = identity_of(fold_version, cluster_id, topic_id, partitions)
         await self.writer.run(partial(remember, given=self._identity))
 
+    async def require_identity(self, fold_version: int, cluster_id: str, topic_id: str, partitions: int) -> None:
+        """Raises `ReadModelMismatchError` where the rows are known to be those of another fold or log. Remembers nothing."""
+        await self.writer.run(partial(require, given=identity_of(fold_version, cluster_id, topic_id, partitions)))
+
     async def next_offsets(self) -> dict[int, int]:
         offsets = self._tables.offsets
         async with reading(self.database) as connection:

@@ -89,7 +89,7 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         reader = QueueReader(consumer, dispatcher, reconciliation.on_outcome_unknown, clock, settings.dialer_max_taken)
         stack.push_async_callback(reader.close)
         consumer.subscribe([topic], listener=reader)
-        _add_checks(health, reader, tasks)
+        _add_checks(health, reader, tasks, commands)
         await consumer.start()
         await until_stopped_or_failed(stop, tasks.run(), dispatcher.run(), follower.run(), reader.run())
 
@@ -103,7 +103,7 @@ def _new_id() -> str:
     return str(uuid4())
 
 
-def _add_checks(health: Health, reader: QueueReader, tasks: ReadModelDialTasks) -> None:
+def _add_checks(health: Health, reader: QueueReader, tasks: ReadModelDialTasks, commands: KafkaCommandLog) -> None:
     async def has_a_place() -> str | None:
         return None if reader.assigned else "the group has given no assignment yet"
 
@@ -113,4 +113,4 @@ def _add_checks(health: Health, reader: QueueReader, tasks: ReadModelDialTasks) 
     async def read_model() -> str | None:
         return tasks.problem
 
-    health.checks.update({"group": has_a_place, "calls": takes_up, "read-model": read_model})
+    health.checks.update({"group": has_a_place, "calls": takes_up, "commands": commands.problem, "read-model": read_model})

@@ -40,6 +40,7 @@ class KafkaCommandLog:
         self._clock = clock
         self._producer: AIOKafkaProducer | None = None
         self._replacing = asyncio.Lock()
+        self._is_away = False
 
     async def start(self) -> None:
         self._producer = self._new_producer()
@@ -59,6 +60,7 @@ class KafkaCommandLog:
                     await self._replace(None)
                     continue
                 await producer.send_and_wait(self._topic, value, key=key)
+                self._is_away = False
                 return
             except MessageSizeTooLargeError:
                 # again it would be too large, and every other command shares the producer that would be replaced
@@ -68,9 +70,7 @@ class KafkaCommandLog:
                 )
                 return
             except (KafkaError, OSError) as error:
-                _log.warning(
-                    "a command is not durable yet", extra={"action": "append", "type": command.data.type_name, "error": repr(error)}
-                )
+                self._tell_away(error)
                 await self._clock.sleep(_PAUSE_SECONDS)
                 with suppress(KafkaError, OSError):
                     await self._replace(producer)
@@ -87,5 +87,17 @@ class KafkaCommandLog:
                 await producer.start()
             except (KafkaError, OSError):
                 await let_go(producer)
+                # in the turn of whoever waits next: thousands of commands may, and a broker refuses in milliseconds
+                await self._clock.sleep(_PAUSE_SECONDS)
                 raise
             self._producer = producer
+
+    def _tell_away(self, error: Exception) -> None:
+        """Once until a command is durable again."""
+        if not self._is_away:
+            _log.warning("commands are not durable yet", extra={"action": "append", "error": repr(error)})
+        self._is_away = True
+
+    async def problem(self) -> str | None:
+        """What is missing for readiness: what was said last did not become durable, and is tried again."""
+        return "commands can not be appended" if self._is_away else None

@@ -10,9 +10,6 @@ from projections.reading import iterate_events
 from projections.store.port import Applied, Fenced, ProjectionStore
 from services.runtime.fail_points import fail_point
 
-FOLD_VERSION = 4
-"""Goes up whenever the same log would fold into other rows; the read model then has to be rebuilt."""
-
 _LARGE_BATCH = 5_000
 _WRONG_SHAPE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What the folds run into where an event's `data` is not what its type says."""

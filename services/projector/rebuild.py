@@ -12,14 +12,13 @@ from events.topics import CAMPAIGN_EVENTS
 from projections.reading import iterate_events
 from projections.store.engine import open_database
 from projections.store.generations import fresh_tables, swap_in
-from projections.store.identity import identity_of, require_partitions
+from projections.store.identity import FOLD_VERSION, identity_of, require_partitions
 from projections.store.port import Fenced, ReadModelMismatchError
 from projections.store.sql_store import SqlProjectionStore
-from services.projector.folding import FOLD_VERSION
-from services.projector.log_identity import log_identity
 from services.projector.log_reading import MAX_BYTES, MAX_RECORDS, Allowance, take_whole_runs
 from services.runtime.errors import StartupError
 from services.runtime.kafka import make_consumer
+from services.runtime.log_identity import log_identity
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
 

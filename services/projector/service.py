@@ -10,18 +10,19 @@ from aiokafka import AIOKafkaProducer
 
 from events.topics import CAMPAIGN_EVENTS, CAMPAIGN_STATE
 from projections.store.engine import open_database
+from projections.store.identity import FOLD_VERSION
 from projections.store.outbox import SqlOutbox
 from projections.store.port import ReadModelMismatchError
 from projections.store.sql_store import SqlProjectionStore
 from services.projector.app import ProjectorApp
-from services.projector.folding import FOLD_VERSION, Folding
-from services.projector.log_identity import log_identity
+from services.projector.folding import Folding
 from services.projector.metrics import ProjectorMetrics
 from services.projector.publisher import ChangedSummaries
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.errors import StartupError
 from services.runtime.health import Health, serve_health
 from services.runtime.kafka import make_producer
+from services.runtime.log_identity import log_identity
 from services.runtime.process import until_stopped_or_failed
 from services.runtime.publishing import PartitionPublisher
 from services.runtime.settings import Settings

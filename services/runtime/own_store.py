@@ -40,18 +40,19 @@ async def open_own_store(
 
 
 async def ensure_tables(database: AsyncEngine, tables: MetaData) -> None:
-    """Create the tables, and the columns that a later release gave them; idempotent, and safe when several processes start at once.
+    """Create the tables, and the columns and indexes that a later release gave them.
 
-    A column that is added to a table must be nullable: the rows that are there have nothing in it.
+    Idempotent, and safe when several processes start at once. A column that is added must be nullable: the rows that are there have
+    nothing in it.
     """
     async with writing(database) as connection:
         if database.dialect.name != "sqlite":
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))
         await connection.run_sync(tables.create_all)
-        await connection.run_sync(_add_columns, tables)
+        await connection.run_sync(_add_columns_and_indexes, tables)
 
 
-def _add_columns(connection: Connection, tables: MetaData) -> None:
+def _add_columns_and_indexes(connection: Connection, tables: MetaData) -> None:
     inspector = inspect(connection)
     for table in tables.sorted_tables:
         there = {column["name"] for column in inspector.get_columns(table.name)}
@@ -59,3 +60,5 @@ def _add_columns(connection: Connection, tables: MetaData) -> None:
             if column.name not in there:
                 definition = CreateColumn(column).compile(dialect=connection.dialect)
                 connection.execute(text(f'ALTER TABLE "{table.name}" ADD COLUMN {definition}'))
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)

@@ -21,11 +21,13 @@ class ProducerByHand:
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.start_error: Exception | None = None
         self.errors: list[Exception] = []
         self.stopped = False
 
     async def start(self) -> None:
-        pass
+        if self.start_error is not None:
+            raise self.start_error
 
     async def stop(self) -> None:
         self.stopped = True
@@ -42,10 +44,12 @@ class GivenLog:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.producers: list[ProducerByHand] = []
+        self.is_away = False
         self.log = KafkaCommandLog("call-commands", self._new_producer, self.clock)
 
     def _new_producer(self) -> AIOKafkaProducer:
         self.producers.append(ProducerByHand())
+        self.producers[-1].start_error = KafkaConnectionError() if self.is_away else None
         return cast(AIOKafkaProducer, self.producers[-1])
 
 
@@ -84,3 +88,23 @@ async def test_a_producer_that_is_broken_is_replaced_and_the_command_sent_again(
     await appending
     assert [len(producer.sent) for producer in given.producers] == [1, 1]
     assert given.producers[0].stopped
+
+
+async def test_while_the_broker_is_away_one_producer_at_a_time_is_tried_and_one_line_tells(caplog: pytest.LogCaptureFixture) -> None:
+    given = GivenLog()
+    await given.log.start()
+    given.producers[0].errors = [KafkaConnectionError() for _ in range(50)]
+    given.is_away = True
+    appending = [asyncio.create_task(given.log.append(report())) for _ in range(50)]
+    for _ in range(4):
+        await settle()
+        given.clock.move(seconds=0.5)
+    assert await given.log.problem() == "commands can not be appended"
+    assert len(given.producers) <= 5
+    given.is_away = False
+    while not all(task.done() for task in appending):
+        await settle()
+        given.clock.move(seconds=0.5)
+    assert await given.log.problem() is None
+    assert len(given.producers[-1].sent) == 50
+    assert [record.getMessage() for record in caplog.records] == ["commands are not durable yet"]

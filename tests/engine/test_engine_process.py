@@ -13,11 +13,14 @@ from events.codec import decode_event, encode_command
 from events.envelope import Command
 from events.topics import CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS
 from projections.store.engine import open_database
+from projections.store.identity import FOLD_VERSION
 from projections.store.sql_store import SqlProjectionStore
+from services.engine.__main__ import serve_engine
 from services.engine.bootstrap import Engine
 from services.engine.observer import Observer
 from services.engine.settings import EngineSettings
 from services.runtime import kafka as clients
+from services.runtime.errors import StartupError
 from services.runtime.kafka import partition_of
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
@@ -149,3 +152,14 @@ def _consumer(engine: Engine) -> AIOKafkaConsumer:
 
 async def _taken(*engines: Engine) -> list[tuple[int, ...]]:
     return [tuple(sorted(engine.observer.taken)) for engine in engines]
+
+
+async def test_an_engine_does_not_start_on_a_read_model_of_another_log(log: KafkaLog, settings: Settings) -> None:
+    database = open_database(settings.read_model_url())
+    store = SqlProjectionStore(database)
+    await store.ensure_schema()
+    await store.check_identity(FOLD_VERSION, "another-cluster", "another-topic", settings.topic_partitions)
+    await store.close()
+    await database.dispose()
+    with pytest.raises(StartupError, match=r"another-cluster.*rebuild"):
+        await serve_engine(EngineSettings(**settings.model_dump()), asyncio.Event())

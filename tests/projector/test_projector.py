@@ -15,13 +15,13 @@ from events.envelope import Event
 from events.topics import CAMPAIGN_EVENTS, CAMPAIGN_STATE
 from infra.kafka.broker import free_port
 from projections.reading import LogEvent
+from projections.store.identity import FOLD_VERSION
 from projections.store.port import Applied, Fenced
 from projections.store.sql_store import SqlProjectionStore
 from projections.store.tables import LIVE
-from services.projector.folding import FOLD_VERSION
-from services.projector.log_identity import log_identity
 from services.projector.rebuild import rebuild
 from services.runtime.kafka import make_consumer, partition_of
+from services.runtime.log_identity import log_identity
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
 from tests.engine.given import World

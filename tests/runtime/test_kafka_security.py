@@ -12,9 +12,9 @@ from aiokafka.structs import TopicPartition
 from events.topics import CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS
 from infra.kafka.acls import acls
 from infra.kafka.broker import LIBS
-from services.projector.log_identity import log_identity
 from services.runtime.errors import StartupError
 from services.runtime.kafka import make_consumer, make_producer
+from services.runtime.log_identity import log_identity
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
 from tests.support.secure_broker import SecureBroker, password_of, secure_broker
