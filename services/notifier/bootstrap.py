@@ -66,8 +66,8 @@ async def run_notifier(settings: NotifierSettings, clock: Clock, stop: asyncio.E
             metrics=metrics,
         )
         stack.push_async_callback(deliverer.close, settings.notifier_stop_seconds)
-        reader = LogReader(consumer, Intake(database), clock, settings.webhook_retry_seconds, deliverer.wake, metrics)
         teller = _teller(settings, database, clock, lambda: reader.partitions())
+        reader = LogReader(consumer, Intake(database), clock, settings.webhook_retry_seconds, deliverer.wake, teller.doubt, metrics)
 
         def on_replayed(partition: int) -> None:
             deliverer.wake()

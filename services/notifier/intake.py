@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from events.envelope import EventRecord
 from events.instants import iso
-from projections.store.engine import reading, writing
+from projections.store.engine import writing
 from services.notifier.messages import Known, KnownCall, KnownCampaign, WebhookMessage, message_of
 from services.notifier.own_store import calls, campaigns, outbox, places
 from services.runtime.url_guard import server_of
@@ -30,13 +30,16 @@ class Intake:
         self._database = database
 
     async def place(self, partition: int, now: datetime, window_seconds: float) -> int:
-        """The offset to read on from. A partition that is new here begins at 0 and tells only what is younger than the window."""
-        async with reading(self._database) as connection:
-            found = (await connection.execute(select(places.c.next_offset).where(places.c.partition == partition))).scalar()
-        if found is not None:
-            return int(found)
-        tell_from = iso(now - timedelta(seconds=window_seconds))
+        """The offset to read on from. A partition that is new here begins at 0 and tells only what is younger than the window.
+
+        It is written to be found: from a store that is full or takes no writes the same webhooks would be sent at every start.
+        """
+        as_it_is = update(places).where(places.c.partition == partition).values(next_offset=places.c.next_offset)
         async with writing(self._database) as connection:
+            found = (await connection.execute(as_it_is.returning(places.c.next_offset))).scalar()
+            if found is not None:
+                return int(found)
+            tell_from = iso(now - timedelta(seconds=window_seconds))
             await connection.execute(insert(places).values(partition=partition, next_offset=0, tell_from=tell_from))
         return 0
 

@@ -1,7 +1,7 @@
 """Owns the notifier's reading of the log: as one of a group, from the place in its own store, never from the group's."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -33,7 +33,7 @@ class OtherLogError(Exception):
 class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Every rebalance forgets every place, and records that were fetched meanwhile: what counts is the store's place, asked anew.
 
-    The group's own offsets are committed only so that its lag can be watched.
+    The group's own offsets are committed so that its lag can be watched, and that a store which went back is noticed.
     """
 
     consumer: AIOKafkaConsumer
@@ -41,6 +41,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
     clock: Clock
     window_seconds: float
     on_enqueued: Callable[[], None]
+    on_store_went_back: Callable[[int], Awaitable[None]]
     metrics: NotifierMetrics
     is_placed: bool = False
     """Whether the group has given its assignment and every partition of it has a place."""
@@ -76,6 +77,9 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
                     f"the notifier's store is at offset {offset} of {tp.topic}/{tp.partition}, which ends at {ends[tp]}: "
                     "it belongs to another log, so drop the notifier's tables or its file"
                 )
+            if (await self.consumer.committed(tp) or 0) > offset:
+                _log.warning("the store is older than what was read: a backup?", extra={"action": "place", "partition": tp.partition})
+                await self.on_store_went_back(tp.partition)
             if epoch != self._epoch:
                 return
             self.consumer.seek(tp, offset)

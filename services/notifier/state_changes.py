@@ -50,6 +50,11 @@ class StateChanges:
             found = select(told_partitions.c.partition).where(told_partitions.c.partition == partition)
             return (await connection.execute(found)).first() is not None
 
+    async def forget_told(self, partition: int) -> None:
+        """Nothing is known any more of what the topic tells of the partition's dead."""
+        async with writing(self._database) as connection:
+            await connection.execute(delete(told_partitions).where(told_partitions.c.partition == partition))
+
     async def note(self, partition: int, keys: Iterable[str]) -> None:
         """Let the state of these keys be told; none, where the store knows nothing of a key."""
         async with writing(self._database) as connection:

@@ -32,6 +32,11 @@ class StateTeller:
         """Something changed in the partition."""
         self.publisher.wake(partition)
 
+    async def doubt(self, partition: int) -> None:
+        """The store went back in time: what it told since stands on the topic, and it knows nothing of that."""
+        await self.changes.forget_told(partition)
+        self._told.discard(partition)
+
     async def watch(self) -> None:
         """Until cancelled; raises what the store and Kafka raise. What another process changed is noticed within a second."""
         while True:

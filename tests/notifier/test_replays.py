@@ -208,3 +208,18 @@ async def test_the_dead_are_kept_for_as_long_as_was_said(store: Store) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert (clock.now() - NOW).total_seconds() >= 95
+
+
+async def test_a_store_that_went_back_tells_all_its_dead_anew(store: Store) -> None:
+    dead = await store.given_dead()
+    await store.changes.note_all(0)
+    await store.tell()
+    assert await store.changes.is_told(0)
+    store.told.clear()
+    await store.changes.forget_told(0)
+    assert not await store.changes.is_told(0)
+    await store.changes.note(0, ["died-after-the-backup"])
+    await store.changes.note_all(0)
+    await store.tell()
+    assert {key for key, _ in store.told} == {*dead, "died-after-the-backup"}
+    assert [state for key, state in store.told if key == "died-after-the-backup"] == [None]

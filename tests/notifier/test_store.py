@@ -8,7 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event as event_of_sqlalchemy
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from events.calls import VOICEMAIL
 from events.envelope import EventRecord
@@ -255,3 +257,13 @@ async def test_the_look_up_finds_the_next_receiver_by_the_index(tmp_path: Path) 
     searches = [step for step in plan if "notifier_outbox" in step or step.startswith("SEARCH o ")]
     assert searches
     assert all("(partition=? AND dead=?" in step for step in searches), plan
+
+
+async def test_no_place_is_found_in_a_store_that_takes_no_writes(postgres_url: str) -> None:
+    async with in_sql(postgres_url) as store:
+        await store.take_in(*ready())
+    read_only = open_database(postgres_url)
+    event_of_sqlalchemy.listen(read_only.sync_engine, "begin", lambda connection: connection.exec_driver_sql("SET TRANSACTION READ ONLY"))
+    with pytest.raises(DBAPIError, match="read-only transaction"):
+        await Intake(read_only).place(0, NOW, WINDOW)
+    await read_only.dispose()

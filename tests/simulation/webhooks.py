@@ -149,10 +149,14 @@ async def run_notifier(outside: Outside, process: Process, life: Life) -> None:
             look_seconds=_LOOK_SECONDS,
         )
         stack.push_async_callback(deliverer.close, 1.0)
-        reader = LogReader(consumer, store, clock, _WINDOW_SECONDS, deliverer.wake, outside.notifier_metrics)
+        reader = LogReader(consumer, store, clock, _WINDOW_SECONDS, deliverer.wake, _never_restored, outside.notifier_metrics)
         consumer.subscribe([CAMPAIGN_EVENTS.name], listener=reader)
         await consumer.start()
         await until_stopped_or_failed(asyncio.Event(), reader.run(), deliverer.run())
+
+
+async def _never_restored(partition: int) -> None:
+    raise AssertionError(f"the notifier's store went back on partition {partition}, which nothing did to it")
 
 
 def _set(answered: "asyncio.Future[Answer]", answer: Answer) -> None:
