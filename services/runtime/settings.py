@@ -1,5 +1,6 @@
 """Owns what is configured from outside: environment variables, each with a default that fits one machine."""
 
+import logging
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,6 +15,8 @@ from events.topics import Topic
 from projections.store.engine import with_async_driver
 from services.runtime.errors import StartupError
 from services.runtime.secret_files import SecretFiles, secret_file
+
+_log = logging.getLogger(__name__)
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Secret = Annotated[str, Field(repr=False)]
@@ -100,7 +103,7 @@ class Settings(BaseSettings):
 
     def own_store_url(self, service: str) -> str:
         """The database of what the service keeps for itself: beside the read model on PostgreSQL, a file of its own otherwise."""
-        if self.database_url and make_url(self.database_url).get_backend_name() != "sqlite":
+        if self._is_shared():
             return self.database_url
         return f"sqlite+aiosqlite:///{self.data_dir / f'{service}.sqlite'}"
 
@@ -112,13 +115,22 @@ class Settings(BaseSettings):
 
     def callback_key(self) -> bytes:
         """The secret behind the callback URLs; drawn and kept (mode 0600) by whoever asks first where none is set."""
-        if self.callback_secret:
-            return self.callback_secret.encode()
-        return secret_file(self.data_dir / "callback-secret").encode()
+        return (self.callback_secret or self._kept_secret("CALLBACK_SECRET")).encode()
 
     def webhook_key(self) -> bytes:
         """The secret from which follows what each org's webhooks are signed with; drawn and kept likewise."""
-        return (self.webhook_secret or secret_file(self.data_dir / "webhook-secret")).encode()
+        return (self.webhook_secret or self._kept_secret("WEBHOOK_SECRET")).encode()
+
+    def _kept_secret(self, variable: str) -> str:
+        path = self.data_dir / variable.lower().replace("_", "-")
+        if self._is_shared() and not path.exists():
+            told = "%s is not set: one is drawn and kept in %s, and processes on other machines draw others"
+            _log.warning(told, variable, path, extra={"action": "draw-secret"})
+        return secret_file(path)
+
+    def _is_shared(self) -> bool:
+        """Whether the database can be reached from other machines, whose files are not ours."""
+        return bool(self.database_url) and make_url(self.database_url).get_backend_name() != "sqlite"
 
 
 def _said(error: ErrorDetails) -> str:

@@ -96,6 +96,17 @@ def test_a_callback_key_that_is_set_is_used(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("database", "warned"), [("postgresql://u@h/d", ["WEBHOOK_SECRET"]), ("", [])])
+def test_a_secret_is_drawn_with_a_warning_where_other_machines_share_the_database(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, database: str, warned: list[str]
+) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=database)
+    keys = [settings.webhook_key(), settings.webhook_key()]
+    assert keys[0] == keys[1]
+    assert [record.getMessage().split()[0] for record in caplog.records] == warned
+    assert keys[0].decode() not in caplog.text
+
+
 @pytest.mark.parametrize("name", ["KAFKA_PASSWORD", "DATABASE_URL", "CALLBACK_SECRET", "WEBHOOK_SECRET"])
 def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     secret = "sqlite+aiosqlite:///x.sqlite" if name == "DATABASE_URL" else "hunter2"
