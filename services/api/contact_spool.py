@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -22,6 +22,23 @@ def storing() -> Iterator[None]:
         yield
     except OSError as error:
         raise _not_stored() from error
+
+
+@contextmanager
+def temporary_file(directory: Path) -> Iterator[BinaryIO]:
+    """Gone after the block; raises `UnavailableError` where the disk takes none."""
+    with storing():
+        file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  # closed by `discard`
+    try:
+        yield file
+    finally:
+        discard(file)
+
+
+def discard(file: BinaryIO) -> None:
+    """Close it, whatever of it is not on disk: to close writes that first, and a full disk has been told of by then."""
+    with suppress(OSError):
+        file.close()
 
 
 def _not_stored() -> UnavailableError:
@@ -83,4 +100,4 @@ class ContactSpool:
             yield b"[" + self.file.read(part.size - 1) + b"]"
 
     def close(self) -> None:
-        self.file.close()
+        discard(self.file)

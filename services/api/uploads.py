@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import io
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from events.validation import MAX_MESSAGES
-from services.api.contact_spool import ContactSpool, storing
+from services.api.contact_spool import ContactSpool, storing, temporary_file
 from services.api.csv_contacts import BadLine, UnreadableCsvError, read_contacts
 from services.api.errors import BodyTimeoutError, InvalidRequestError, TooLargeError
 from services.api.upload_places import UploadPlaces
@@ -70,7 +69,7 @@ class Uploads:
         `TooLargeError`, `BodyTimeoutError`, `UnavailableError`.
         """
         async with self.spool() as spool:
-            with tempfile.TemporaryFile(dir=self.directory) as file:
+            with temporary_file(self.directory) as file:
                 digest = await self._received(chunks, file)
                 contacts = Contacts(spool, digest)
                 await self._fill_in_time(contacts, file, skip_bad_lines)

@@ -281,16 +281,18 @@ async def test_results_come_as_a_json_object_per_line(service: Service, prefix: 
     assert (await service.answer("GET", f"{prefix}/{campaign['id']}/results?format=x", status=400))["message"]
 
 
-@pytest.mark.parametrize("customers", [1, 60_000])
-async def test_an_upload_that_the_disk_does_not_take_is_503_and_nothing_is_appended(tmp_path: Path, customers: int) -> None:
+@pytest.mark.parametrize(("customers", "disk"), [(1, None), (60_000, 500_000), (2, 10)])
+async def test_an_upload_that_the_disk_does_not_take_is_503_and_nothing_is_appended(
+    tmp_path: Path, customers: int, disk: int | None
+) -> None:
     async with running_service(tmp_path) as service:
         campaign = await service.create()
         before = len(service.log.appended)
         uploads = service.context.uploads
-        uploads.directory = Path("/dev/null/uploads") if customers == 1 else tmp_path / "small"
-        if customers > 1:
+        uploads.directory = Path("/dev/null/uploads") if disk is None else tmp_path / "small"
+        if disk is not None:
             uploads.directory.mkdir()
-            resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.RLIM_INFINITY))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (disk, resource.RLIM_INFINITY))
         try:
             answer = await add(service, f"/campaign/{campaign['id']}/contacts", "number\n" + "+14155550101\n" * customers, status=503)
         finally:
