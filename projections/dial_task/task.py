@@ -27,6 +27,8 @@ class DialTask:
     predial_plan: dict[str, Any] | None
     call_status: str
     attempt: int
+    claimed: bool
+    """A claim of this attempt was granted, and not given back."""
     campaign_status: str
     paused: bool
     deleted: bool

@@ -43,6 +43,7 @@ class _Dialed:
     phone_number_id: str | None
     status: str
     attempt: int
+    claim_id: str | None
     created_at: str
     org_id: str
     campaign_status: str
@@ -153,6 +154,7 @@ class MemoryProjectionStore:
             phone_number_id=contact.phone_number_id,
             status=call.status,
             attempt=call.attempt,
+            claim_id=call.claim_id,
             created_at=contact.created_at,
             org_id=campaign.org_id,
             campaign_status=campaign.status,

@@ -86,7 +86,7 @@ async def run_dialer(settings: DialerSettings, clock: Clock, stop: asyncio.Event
         group_id = settings.group_id(GROUP)
         consumer = make_consumer(settings, group_id=group_id, group_instance_id=member_id(settings, group_id, settings.dialer_port))
         stack.push_async_callback(let_go, consumer)
-        reader = QueueReader(consumer, dispatcher, reconciliation.on_outcome_unknown, clock, settings.dialer_max_taken)
+        reader = QueueReader(consumer, dispatcher, reconciliation.look_up, clock, settings.dialer_max_taken)
         stack.push_async_callback(reader.close)
         consumer.subscribe([topic], listener=reader)
         _add_checks(health, reader, tasks, commands)

@@ -90,6 +90,9 @@ class KafkaCommandLog:
                 # in the turn of whoever waits next: thousands of commands may, and a broker refuses in milliseconds
                 await self._clock.sleep(_PAUSE_SECONDS)
                 raise
+            except asyncio.CancelledError:
+                await let_go(producer)
+                raise
             self._producer = producer
 
     def _tell_away(self, error: Exception) -> None:

@@ -21,7 +21,9 @@ def next_step(task: DialTask, attempt: int) -> Step:
     Passing a call over loses nothing: the engine queues it again when its campaign is resumed or its attempt comes
     back, and ends the unclaimed calls of a campaign that is over. Going on needlessly is harmless: no claim is granted.
     """
-    if task.call_status != "queued" or task.attempt != attempt or task.paused or task.deleted or task.campaign_status in OVER:
+    if task.call_status != "queued" or task.attempt != attempt or task.claimed:
+        return "pass"
+    if task.paused or task.deleted or task.campaign_status in OVER:
         return "pass"
     return "ask-predial" if asks_predial(task) else "claim"
 

@@ -14,6 +14,7 @@ from events.envelope import EventRecord
 from events.errors import DecodeError
 from events.facts import CallEnded, CallOutcomeUnknown, CallQueued
 from services.dialer.dispatcher import Dispatcher
+from services.dialer.looked_up_places import LookedUpPlaces
 from services.dialer.offsets import OffsetTracker
 from services.runtime.clock import Clock
 
@@ -54,12 +55,12 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     another, up to 20,000 of them. A partition that has gone 100,000 queued calls past one that is not done waits by itself.
     One that only waits is dropped, and done, when its call ends or is queued again: so no org has more of them waiting than it has slots.
 
-    What was taken up on a partition that is given back is dropped before its claim; the next owner reads it again.
+    What was taken up on a partition that is given back is dropped before its claim; the next owner reads it again. So are look-ups.
     """
 
     consumer: AIOKafkaConsumer
     dispatcher: Dispatcher
-    on_outcome_unknown: Callable[[EventRecord], None]
+    look_up: Callable[[EventRecord], asyncio.Task[None] | None]
     clock: Clock
     max_taken: int
     assigned: bool = False
@@ -70,9 +71,13 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     _tasks: dict[asyncio.Task[None], _TakingUp] = field(default_factory=dict)
     _newest: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """Of each call that is taken up."""
+    _looked_up: LookedUpPlaces = field(init=False)
     _commit_due: float = 0.0
     _pausing: int = 0
     """How many of the failed wait for their next try."""
+
+    def __post_init__(self) -> None:
+        self._looked_up = LookedUpPlaces(self.clock)
 
     async def run(self) -> None:
         """Until cancelled; raises what Kafka says of a place that is lost."""
@@ -114,9 +119,11 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             tracker.begin(record.offset)
             self._take_up(_TakingUp(tp, record.offset, event["callid"], event["data"]["attempt"]), tracker)
             return
-        tracker.passed(record.offset)
-        if event is not None and type_name == CallOutcomeUnknown.type_name:
-            self.on_outcome_unknown(event)
+        task = self.look_up(event) if event is not None and type_name == CallOutcomeUnknown.type_name else None
+        if task is None:
+            tracker.passed(record.offset)
+        else:
+            self._looked_up.hold(tp, tracker, record.offset, task)
 
     def _drop_former(self, call_id: str) -> None:
         """Where something is being said of it, that is said to its end: a claim of it may be granted already."""
@@ -197,9 +204,11 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         for task in dropped:
             task.cancel()
         await asyncio.gather(*dropped, return_exceptions=True)
+        await self._looked_up.drop(tps)
 
     async def _commit(self, tps: Iterable[TopicPartition]) -> None:
         self._commit_due = self.clock.monotonic() + _COMMIT_EVERY_SECONDS
+        self._looked_up.release_overdue()
         places = {tp: self._trackers[tp].committable for tp in tps if tp in self._trackers}
         news = {tp: place for tp, place in places.items() if place is not None and place != self._committed.get(tp)}
         if not news:

@@ -27,7 +27,8 @@ _log = logging.getLogger(__name__)
 class Reconciliation:
     """Looks each unknown call up a few times; what it finds is reported, and so is what was absent at every look.
 
-    Losing one, by a restart or because 5,000 are under way, costs only that: callbacks and the deadline still resolve it.
+    Losing one, because 5,000 are under way or because the place in the log waits no longer for it when the process ends, costs only that:
+    callbacks and the deadline still resolve it.
     """
 
     clock: Clock
@@ -38,17 +39,18 @@ class Reconciliation:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
-    def on_outcome_unknown(self, record: EventRecord) -> None:
-        """Of a `CallOutcomeUnknown`; does nothing where the provider that its claim named is not configured, or can not look calls up."""
+    def look_up(self, record: EventRecord) -> asyncio.Task[None] | None:
+        """Begin, of a `CallOutcomeUnknown`; `None` where the provider that its claim named is not configured or can not look calls up."""
         line = self.lines.named(record["data"].get("provider") or "")
         if line is None or not line.provider.can_find:
-            return
+            return None
         if len(self._tasks) >= _MOST:
             _log.error("too many calls of unknown outcome: one is not looked up", extra={"action": "look-up", "call": record.get("callid")})
-            return
+            return None
         task = asyncio.create_task(self._look_up(line.provider, record))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     async def _look_up(self, provider: CallProvider, record: EventRecord) -> None:
         call_id, attempt = record["callid"], record["data"]["attempt"]

@@ -50,6 +50,7 @@ def task(number: int = 0, **changes: Any) -> DialTask:
         predial_plan=None,
         call_status="queued",
         attempt=1,
+        claimed=False,
         campaign_status="in-progress",
         paused=False,
         deleted=False,

@@ -24,6 +24,7 @@ from tests.dialer.given import CAMPAIGN, call_id, no_jitter, task
         ({"call_status": "ended"}, "pass"),
         ({"call_status": "ringing"}, "pass"),
         ({"attempt": 2}, "pass"),
+        ({"claimed": True, "predial_plan": {}}, "pass"),
         ({"paused": True}, "pass"),
         ({"deleted": True}, "pass"),
         ({"campaign_status": "ended"}, "pass"),

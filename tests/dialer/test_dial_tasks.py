@@ -145,7 +145,7 @@ async def test_an_unknown_call_that_the_provider_has_is_reported() -> None:
     looking, provider, commands, clock = reconciliation()
     waiting, talking = FoundCall("p-1", "queued", {}), FoundCall("p-1", "in-progress", {})
     provider.found[(call_id(), 1)] = [LookupFailedError(), None, waiting, talking]
-    looking.on_outcome_unknown(UNKNOWN)
+    looking.look_up(UNKNOWN)
     for _ in range(5):
         await settle()
         clock.move(seconds=60)
@@ -158,7 +158,7 @@ async def test_an_unknown_call_that_the_provider_has_is_reported() -> None:
 
 async def test_an_unknown_call_that_the_provider_never_had_is_reported_once_after_several_looks() -> None:
     looking, _, commands, clock = reconciliation()
-    looking.on_outcome_unknown(UNKNOWN)
+    looking.look_up(UNKNOWN)
     for _ in range(10):
         await settle()
         clock.move(seconds=60)
@@ -169,7 +169,7 @@ async def test_an_unknown_call_that_the_provider_never_had_is_reported_once_afte
 async def test_an_unknown_call_that_every_look_failed_for_is_named_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
     looking, provider, commands, clock = reconciliation()
     provider.found[(call_id(), 1)] = [LookupFailedError("the provider answered 500")] * 5
-    looking.on_outcome_unknown(UNKNOWN)
+    looking.look_up(UNKNOWN)
     for _ in range(10):
         await settle()
         clock.move(seconds=60)
@@ -182,7 +182,7 @@ async def test_no_other_provider_is_asked_than_the_one_that_the_claim_named() ->
     looking, provider, commands, _ = reconciliation()
     provider.found[(call_id(), 1)] = [FoundCall("p-1", "ended", {})] * 2
     for data in ({"attempt": 1}, {"attempt": 1, "provider": "another"}):
-        looking.on_outcome_unknown(cast(EventRecord, {**UNKNOWN, "data": data}))
+        assert looking.look_up(cast(EventRecord, {**UNKNOWN, "data": data})) is None
     await settle()
     assert commands.written == []
     assert len(provider.found[(call_id(), 1)]) == 2
@@ -192,6 +192,6 @@ async def test_a_provider_that_can_not_look_up_is_not_asked() -> None:
     looking, provider, commands, _ = reconciliation()
     provider.can_find = False
     provider.found[(call_id(), 1)] = [FoundCall("p-1", "ended", {})]
-    looking.on_outcome_unknown(UNKNOWN)
+    assert looking.look_up(UNKNOWN) is None
     await settle()
     assert commands.written == []

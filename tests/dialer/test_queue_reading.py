@@ -10,10 +10,11 @@ from unittest.mock import patch
 from aiokafka import TopicPartition
 
 from events.codec import encode_event
-from events.envelope import Event
-from events.facts import CallEnded, CallQueued, Fact
+from events.envelope import Event, EventRecord
+from events.facts import CallEnded, CallOutcomeUnknown, CallQueued, Fact
 from projections.dial_task.task import DialTask
 from services.dialer import queue_reading
+from services.dialer.looked_up_places import HELD_SECONDS
 from services.dialer.predial import Eligible, Verdict
 from services.dialer.queue_reading import QueueReader
 from tests.dialer.given import CAMPAIGN, NOW, ORG, Given, TasksInMemory, begun, call_id, settle, task
@@ -37,6 +38,10 @@ class ConsumerInMemory:
     def end(self, *numbers: int) -> None:
         for number in numbers:
             self._append(CallEnded(attempt=1, ended_reason="scheduled-call-deleted", ended_at=NOW), number, FIRST)
+
+    def lose(self, number: int) -> None:
+        """What became of its claim is unknown."""
+        self._append(CallOutcomeUnknown(attempt=1, ends_by=NOW, provider="by-hand"), number, FIRST)
 
     def _append(self, fact: Fact, number: int, tp: TopicPartition) -> None:
         offset = len(self.records[tp])
@@ -108,7 +113,17 @@ class Reading:
         self.tasks = FaultyTasks(*(task(number) for number in range(10)), faulty=[call_id(number) for number in faulty])
         self.given.dispatcher.tasks = self.tasks
         self.consumer = ConsumerInMemory()
-        self.reader = QueueReader(cast(Any, self.consumer), self.given.dispatcher, lambda _: None, self.given.clock, max_taken)
+        self.looking: dict[str, asyncio.Event] = {}
+        """What ends the look-up of each call that is looked up."""
+        self.reader = QueueReader(cast(Any, self.consumer), self.given.dispatcher, self._look_up, self.given.clock, max_taken)
+
+    def _look_up(self, record: EventRecord) -> "asyncio.Task[None]":
+        ended = self.looking[record["callid"]] = asyncio.Event()
+
+        async def look() -> None:
+            await ended.wait()
+
+        return asyncio.create_task(look())
 
     def asking(self) -> SilentPredial:
         """Every call is asked about of a server that is silent."""
@@ -278,3 +293,40 @@ async def test_a_partition_that_can_not_move_on_holds_up_no_other() -> None:
         reading.tasks.faulty.clear()
         await reading.passes(70)
     assert reading.claimed()[4:] == [call_id(0), call_id(4)]
+
+
+async def test_the_place_waits_for_a_call_that_is_looked_up_so_that_a_restart_looks_anew() -> None:
+    reading = Reading()
+    reading.consumer.lose(0)
+    reading.consumer.queue(1)
+    with begun(reading.reader.run()):
+        await reading.passes(5)
+        assert (reading.claimed(), reading.consumer.committed[FIRST]) == ([call_id(1)], 0)
+        reading.looking[call_id(0)].set()
+        await reading.passes(2)
+    assert reading.consumer.committed[FIRST] == 2
+
+
+async def test_the_place_waits_no_longer_than_200_seconds_for_a_look_up() -> None:
+    reading = Reading()
+    reading.consumer.lose(0)
+    with begun(reading.reader.run()):
+        await reading.passes(HELD_SECONDS - 5)
+        assert reading.consumer.committed[FIRST] == 0
+        await reading.passes(10)
+    assert reading.consumer.committed[FIRST] == 1
+    reading.looking[call_id(0)].set()
+
+
+async def test_what_is_looked_up_on_a_partition_that_is_given_back_is_left_to_its_next_owner() -> None:
+    reading = Reading()
+    reading.consumer.lose(0)
+    with begun(reading.reader.run()):
+        await reading.passes(2)
+        await reading.reader.on_partitions_revoked([FIRST])
+        assert reading.consumer.committed[FIRST] == 0
+        reading.consumer.lose(1)
+        await reading.passes(2)
+        assert reading.consumer.committed[FIRST] == 1
+        await reading.reader.close()
+    assert reading.consumer.committed[FIRST] == 1

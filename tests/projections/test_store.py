@@ -2,7 +2,7 @@
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -291,6 +291,19 @@ async def test_a_dial_task_says_whom_to_call_from_which_number_and_as_whom(any_s
     assert (task.server, task.predial_plan, task.assistant_overrides) == ({"url": "https://example.com"}, {"enabled": True}, {"voice": "x"})
     assert (task.attempt, task.call_status, task.campaign_status, task.paused) == (1, "queued", "in-progress", False)
     assert task.created_at == datetime(2030, 1, 1, 9, 0, tzinfo=UTC)
+
+
+async def test_a_dial_task_is_claimed_from_its_claim_until_it_is_given_back(any_store: ProjectionStore) -> None:
+    world, seen, place = World(), [], 0
+    campaign_id = world.create(1)
+    (call,) = world.active(campaign_id)
+    steps: tuple[Callable[[], object], ...] = (list, lambda: world.claim(call), lambda: world.outcome(call, "not-placed"))
+    for step in steps:
+        step()
+        await any_store.apply(PARTITION, place, len(world.log), records(world.log[place:], place))
+        place = len(world.log)
+        seen.append((await any_store.dial_tasks([call.id]))[call.id].claimed)
+    assert seen == [False, True, False]
 
 
 async def test_a_phone_number_id_that_postgresql_can_not_hold_does_not_stop_the_partition(any_store: ProjectionStore) -> None:

@@ -243,7 +243,7 @@ async def run_dialer(outside: Outside, process: Process, life: Life) -> None:
         await follower.start()
         consumer = SimulatedConsumer(cluster, life, cluster.group("dialer"), instance=process.name, patience=10)
         stack.push_async_callback(consumer.stop)
-        reader = QueueReader(consumer, dispatcher, reconciliation.on_outcome_unknown, clock, 100)
+        reader = QueueReader(consumer, dispatcher, reconciliation.look_up, clock, 100)
         stack.push_async_callback(reader.close)
         consumer.subscribe([topic], listener=reader)
         await consumer.start()
