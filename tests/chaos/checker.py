@@ -14,8 +14,11 @@ from projections.store.dump import dump
 from projections.store.engine import open_database
 from projections.store.port import Applied
 from projections.store.sql_store import SqlProjectionStore
+from tests.chaos.answers import wrong_answers
 from tests.chaos.fold import Fold
 from tests.chaos.load import Users
+from tests.chaos.promised import broken_promises, unanswered
+from tests.chaos.promises import ORGS
 from tests.chaos.stack import ChaosStack
 
 _CALL_COLUMNS = ("status", "contact_status", "attempt", "claim_id", "claimant", "outcome_unknown", "ended_reason", "started_at", "ended_at")
@@ -29,7 +32,7 @@ async def pending(stack: ChaosStack, users: Users) -> str | None:
     fold = stack.sight.fold
     for call in fold.unsettled():
         return call
-    if missing := next(_unanswered(fold, users), None):
+    if missing := next(unanswered(fold, users.promises), None):
         return missing
     offsets = await _offsets(stack.database.seen)
     for partition, last in stack.sight.last_offsets().items():
@@ -52,37 +55,19 @@ async def _offsets(database: AsyncEngine) -> dict[int, int]:
         return {}
 
 
-def _unanswered(fold: Fold, users: Users) -> Iterator[str]:
-    names = {campaign.name for campaign in fold.campaigns.values()}
-    for acknowledged in users.acknowledged:
-        if acknowledged not in names and acknowledged not in fold.answered:
-            yield f"I1: {acknowledged} was acknowledged and is not on the log"
-
-
 async def violations(stack: ChaosStack, users: Users, directory: Path) -> list[str]:
     """Everything that is broken, in a quiet stack; empty when all holds."""
     fold, found = stack.sight.fold, list[str]()
-    found += [*fold.faults, *stack.sight.faults, *users.faults, *stack.receiver.faults]
-    found += _unanswered(fold, users)
-    found += _stops_and_refusals(fold, users)
+    found += [*fold.faults, *stack.sight.faults, *users.promises.faults, *stack.receiver.faults]
+    found += broken_promises(fold, users.promises)
     found += _posts(stack)
     found += _crowds(stack)
     found += _attempts(fold)
     found += await _rows(stack)
     found += await _bytes(stack, directory)
     found += _webhooks(stack)
+    found += await wrong_answers(fold, users.http)
     return found
-
-
-def _stops_and_refusals(fold: Fold, users: Users) -> Iterator[str]:
-    for campaign_id in users.stopped:
-        if fold.campaigns[campaign_id].status not in ("ended", "cancelled"):
-            yield f"I1: the stop of {campaign_id} was acknowledged and is not on the log"
-    created = Counter(campaign.name for campaign in fold.campaigns.values())
-    for name in users.refused:
-        if created[name]:
-            yield f"I1: {name} was answered by 503 as not accepted, and was created"
-    yield from (f"I1: {name} was created {count} times" for name, count in created.items() if count > 1)
 
 
 def _posts(stack: ChaosStack) -> Iterator[str]:
@@ -184,7 +169,7 @@ def _webhooks(stack: ChaosStack) -> Iterator[str]:
             if f'"{name}"'.encode() not in stack.receiver.bodies[numbered[number]]:
                 yield f"I9: message {number} of campaign {campaign.id} must be {name}"
     for org, bodies in stack.receiver.by_org.items():
-        foreign = [other for other in ("amy", "bob", "cy") if other != org and any(f"{other}-".encode() in body for body in bodies)]
+        foreign = [other for other in ORGS if other != org and any(f"{other}-".encode() in body for body in bodies)]
         yield from (f"I7: {org} was told something of {other}" for other in foreign)
         own = {campaign.id for campaign in fold.campaigns.values() if campaign.org_id != org}
         if any(campaign_id.encode() in body for campaign_id in own for body in bodies):

@@ -131,7 +131,7 @@ class Faults:
         await asyncio.sleep(min(fault.hold_seconds * 0.6, 10))
         status, message = await self.users.ask_once(f"dark-{self.rng.getrandbits(32)}")
         if status not in (None, 201, 503) or (status == 201 and fault.hold_seconds > 30):
-            self.users.faults.append(f"degradation: without the log a creation was answered by {status}: {message}")
+            self.users.promises.faults.append(f"degradation: without the log a creation was answered by {status}: {message}")
 
     async def _database_locked(self, fault: Fault) -> None:
         """Only the read model stands still: in the middle of it a write goes on, and is answered from the events."""
@@ -139,7 +139,7 @@ class Faults:
         await asyncio.sleep(0.2)
         status, message = await self.users.ask_once(f"locked-{self.rng.getrandbits(32)}")
         if self.is_alone and status != 201:
-            self.users.faults.append(f"degradation: without the read model a creation was answered by {status}: {message}")
+            self.users.promises.faults.append(f"degradation: without the read model a creation was answered by {status}: {message}")
         await locked
 
     async def _database_unreachable(self, fault: Fault) -> None:
@@ -153,7 +153,7 @@ class Faults:
         await proxy.heal()
         status, message = await asked
         if is_certain and status != 201:
-            self.users.faults.append(f"degradation: without the database a creation was answered by {status}: {message}")
+            self.users.promises.faults.append(f"degradation: without the database a creation was answered by {status}: {message}")
 
     async def _refuse(self, proxy: Proxy, fault: Fault) -> None:
         await proxy.refuse()
@@ -221,8 +221,8 @@ class Faults:
     async def _poison(self, fault: Fault) -> None:
         for topic in ("campaign-commands", "call-commands"):
             for value in poison(self.rng.getrandbits(64)):
-                await self.users.send(topic, value, self.rng.choice((b"amy", b"cy", b"nobody", b"\xff")))
-            await self.users.send_unreadable(topic, partition=0)
+                await self.users.kafka.send(topic, value, self.rng.choice((b"amy", b"cy", b"nobody", b"\xff")))
+            await self.users.kafka.send_unreadable(topic, partition=0)
 
     async def _receiver_silent(self, fault: Fault) -> None:
         self.stack.receiver.silent_orgs.add("amy")

@@ -47,7 +47,7 @@ class Campaign:
 
     id: str
     org_id: str
-    name: str
+    created_name: str
     limit: int
     created_at: str
     wanted: frozenset[str]
@@ -59,8 +59,13 @@ class Campaign:
     started_at: str | None = None
     ended_at: str | None = None
     calls: list[Call] = field(default_factory=list)
+    new_name: str | None = None
     active: int = 0
     told: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.new_name or self.created_name
 
     def tell(self, name: str) -> None:
         if name in self.wanted and self.complete:
@@ -136,6 +141,8 @@ class Fold:
                 campaign.tell(f"campaign.{campaign.status}")
             case "CampaignPaused.v1" | "CampaignResumed.v1":
                 campaign.paused = kind == "CampaignPaused.v1"
+            case "CampaignUpdated.v1":
+                campaign.new_name = data.get("name") or campaign.new_name
             case "CampaignArchived.v1":
                 campaign.status = "archived"
                 campaign.tell("campaign.archived")

@@ -102,6 +102,17 @@ def _read_uncommitted() -> None:
     names["make_consumer"] = partial(names["make_consumer"], isolation_level="read_uncommitted")
 
 
+def _campaigns_of_every_org() -> None:
+    from projections.queries import campaigns
+
+    names, right = vars(campaigns), campaigns.of_org
+
+    def wrong(org_id: Any, campaign_id: Any, *, deleted: bool = False) -> Any:
+        return [condition for condition in right(org_id, campaign_id, deleted=deleted) if "org_id" not in str(condition)]
+
+    names["of_org"] = wrong
+
+
 BUGS = {
     "a limit per campaign only": Bug("engine", _limit_per_campaign_only, (), "I3"),
     "acting upon anybody's claim": Bug("dialer", _act_upon_anybodys_claim, (Fault("rebalance-storm", 0.0, 8.0),), "I2", calls=96),
@@ -111,6 +122,7 @@ BUGS = {
     "settled before delivery": Bug(
         "notifier", _settle_before_delivery, (Fault("fail-point-kill", 0.0, 1.5, "notifier", "notifier.before-delivery:kill:3"),), "I"
     ),
+    "campaigns of every org": Bug("api", _campaigns_of_every_org, (), "I7"),
     "reading uncommitted": Bug(
         "projector", _read_uncommitted, (Fault("fail-point-kill", 0.0, 1.5, "engine", "engine.inside-transaction:kill:9"),), "I"
     ),

@@ -141,14 +141,14 @@ async def _close(stack: ChaosStack, users: Users, totals: Totals) -> None:
     totals.doubled += len(doubled_dials(stack))
     totals.restarts += stack.restarts
     totals.dead_letters += sum(stack.sight.dead_letters.values())
-    totals.statuses.update(users.answers)
+    totals.statuses.update(users.answers())
     await users.stop()
     await stack.stop()
 
 
 async def run_round(stack: ChaosStack, users: Users, planned: Round, directory: Path, within_seconds: float) -> Result:
     """Load and faults at once, then quiet, then the check."""
-    users.rng = random.Random(planned.seed)
+    users.draw_from(planned.seed)
     faults = Faults(stack, users, random.Random(planned.seed + 1), len(planned.faults) == 1)
     working = asyncio.create_task(users.work(planned.number, planned.calls))
     skipped = [told for told in await asyncio.gather(*(_run(faults, fault) for fault in planned.faults)) if told]
