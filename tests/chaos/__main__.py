@@ -50,9 +50,9 @@ async def _run(seed: int, rounds: int, minutes: float, short: bool, planted: boo
 
 
 async def _until_terminated(work: Coroutine[Any, Any, bool]) -> bool:
-    """SIGTERM ends it as Ctrl-C does: with everything stopped that it started."""
+    """SIGTERM ends it as Ctrl-C does: with everything stopped that it started. It may come twice, from `make` too."""
     task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: task.cancelling() or task.cancel())
     return await task
 
 
