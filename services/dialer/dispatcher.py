@@ -125,8 +125,8 @@ class Dispatcher:
     async def _dial(self, claim: Claim) -> None:
         line = self.lines.for_task(claim.task)
         async with line.slots:
-            await line.posting.turn()
-            answer = await self._answer(line, claim)
+            why = await line.posting.turn(lambda: self._hindrance(line, claim))
+            answer = NotPlaced(why) if why is not None else await self._place(line, claim)
         if isinstance(answer, NotPlaced):
             self.claims.remember_not_placed(claim)
         self.metrics.outcomes.labels(claim.provider, type(answer).__name__).inc()
@@ -134,16 +134,15 @@ class Dispatcher:
         await self.commands.append(dial_outcome(self.new_id(), claim, answer))
         fail_point("dialer.after-outcome-append")
 
-    async def _answer(self, line: Line, claim: Claim) -> Answer:
+    def _hindrance(self, line: Line, claim: Claim) -> str | None:
         if self.closing:
-            return NotPlaced("the dialer stops")
+            return "the dialer stops"
         if self.clock.monotonic() >= claim.expires:
-            return NotPlaced("the claim was granted too late")
-        if line.is_open():
-            return NotPlaced("the provider is left alone for a while")
-        return await self._place(line, PlaceCall(claim.task, claim.attempt, self.callback_url_of(claim)))
+            return "the claim was granted, or its turn came, too late"
+        return "the provider is left alone for a while" if line.is_open() else None
 
-    async def _place(self, line: Line, call: PlaceCall) -> Answer:
+    async def _place(self, line: Line, claim: Claim) -> Answer:
+        call = PlaceCall(claim.task, claim.attempt, self.callback_url_of(claim))
         fail_point("dialer.before-post")
         post = asyncio.create_task(line.provider.place(call))
         self._posts.add(post)

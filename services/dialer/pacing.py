@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from services.runtime.clock import Clock
 
@@ -29,16 +30,25 @@ class Pacing:
         """What is given now at most."""
         return self._rate
 
-    async def turn(self) -> None:
-        """Return when a call may go; cancelled, it takes no turn away."""
+    async def turn(self, hindrance: Callable[[], str | None] = lambda: None) -> str | None:
+        """Return `None` when a call may go, or what hinders it by the time that it is the next.
+
+        Hindered or cancelled, it takes no turn away: otherwise those that came too late would let those behind them come too late for ever.
+        """
         async with self._turn:
-            while not self._ended and self._rate is not None and (wait := self._next_at - self._clock.monotonic()) > 0:
+            while (why := hindrance()) is None and (wait := self._wait_seconds()) > 0:
                 await self._clock.sleep(min(wait, _SLICE_SECONDS))
+            if why is not None:
+                return why
             now = self._clock.monotonic()
             self._next_at = now + (1 / self._rate if self._rate else 0)
             self._given.append(now)
             while self._given[0] < now - _WINDOW_SECONDS:
                 self._given.popleft()
+            return None
+
+    def _wait_seconds(self) -> float:
+        return 0.0 if self._ended or self._rate is None else self._next_at - self._clock.monotonic()
 
     def slow_down(self) -> None:
         """The provider had too many: half of what it was given, but one a second."""

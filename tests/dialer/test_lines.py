@@ -1,6 +1,7 @@
 """How a provider that is unwell or over its limit is spared, each by itself."""
 
 import asyncio
+from collections import Counter
 
 from prometheus_client import CollectorRegistry
 
@@ -8,17 +9,21 @@ from services.dialer.lines import Lines, new_line
 from services.dialer.metrics import DialerMetrics
 from services.dialer.pacing import Pacing
 from services.dialer.provider import NotPlaced, Placed
-from tests.dialer.given import Given, ProviderByHand, begun, no_jitter, settle, task
+from tests.dialer.given import Given, ProviderByHand, begun, claimed, no_jitter, settle, task
 from tests.support.clock import ManualClock
+
+
+async def passes(clock: ManualClock, seconds: float) -> None:
+    for _ in range(round(seconds / 0.05)):
+        clock.move(seconds=0.05)
+        await settle()
 
 
 async def turns_in(pacing: Pacing, clock: ManualClock, seconds: float, waiting: int = 1_000) -> int:
     """How many of those who wait got their turn while so much time passed."""
     turns = [asyncio.create_task(pacing.turn()) for _ in range(waiting)]
     await settle()
-    for _ in range(round(seconds / 0.05)):
-        clock.move(seconds=0.05)
-        await settle()
+    await passes(clock, seconds)
     given = sum(turn.done() for turn in turns)
     for turn in turns:
         turn.cancel()
@@ -68,6 +73,34 @@ async def test_a_stop_lets_everyone_go_who_waits_for_a_turn() -> None:
     pacing = Pacing(clock, 0.1)
     pacing.end()
     assert await turns_in(pacing, clock, 0, waiting=5) == 5
+
+
+async def test_who_is_hindered_when_the_turn_comes_takes_none_from_those_behind() -> None:
+    clock = ManualClock()
+    pacing = Pacing(clock, 1)
+    await pacing.turn()
+    late = [asyncio.create_task(pacing.turn(lambda: "too late" if clock.monotonic() > begun_at else None)) for _ in range(50)]
+    begun_at = clock.monotonic()
+    assert await turns_in(pacing, clock, 3.5) == 3
+    assert [await turn for turn in late] == ["too late"] * 50
+
+
+async def test_claims_that_a_slower_pace_makes_late_are_given_back_at_once_and_hold_up_no_claim_behind_them() -> None:
+    """Otherwise each is claimed again behind the others, comes too late again, and nothing is placed any more."""
+    given = Given(*(task(number) for number in range(101)), max_in_flight=200, calls_per_second=1)
+    given.line.claiming = Pacing(given.clock)
+    for number in range(100):
+        await given.queued(number)
+    for claim in given.claims():
+        given.dispatcher.on_claimed(claimed(claim.id))
+    await passes(given.clock, 32)
+    placed = len(given.provider.posts)
+    assert 30 <= placed <= 32
+    assert Counter(said.outcome for said in given.commands.outcomes()) == {"placed": placed, "not-placed": 100 - placed}
+    await given.queued(100)
+    await given.granted(given.claims()[-1].id)
+    await passes(given.clock, 2)
+    assert len(given.provider.posts) == placed + 1
 
 
 async def test_a_provider_that_says_too_many_is_left_alone_as_long_as_it_asks_and_no_attempt_is_used_up() -> None:
