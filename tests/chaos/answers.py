@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.chaos.asking import HttpUser
+from tests.chaos.asking import HttpUser, answer_of
 from tests.chaos.fold import Campaign, Fold
 from tests.chaos.watch import miscounted
 
@@ -23,18 +23,19 @@ async def wrong_answers(fold: Fold, users: Mapping[str, HttpUser]) -> list[str]:
     """
     found, until = list[str](), time.monotonic() + _PATIENCE_SECONDS
     for org, user in users.items():
-        for campaign in list(fold.campaigns.values()):
-            while differs := await _differences(campaign, org, user):
-                if time.monotonic() > until:
-                    break
-                await asyncio.sleep(0.5)
-            found += differs
+        async with user.session() as http:
+            for campaign in list(fold.campaigns.values()):
+                while differs := await _differences(campaign, org, http):
+                    if time.monotonic() > until:
+                        break
+                    await asyncio.sleep(0.5)
+                found += differs
     return found
 
 
-async def _differences(campaign: Campaign, org: str, user: HttpUser) -> list[str]:
+async def _differences(campaign: Campaign, org: str, http: aiohttp.ClientSession) -> list[str]:
     try:
-        status, answer = await user.get(f"/campaign/{campaign.id}")
+        status, answer = await answer_of(http, "GET", f"/campaign/{campaign.id}")
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         return [f"I8: campaign {campaign.id} is not answered to {org}: {error!r}"]
     if status == 503:

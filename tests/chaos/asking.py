@@ -32,11 +32,12 @@ class HttpUser:
 
     async def ask(self, method: str, path: str, body: MakeBody) -> tuple[int | None, dict[str, Any]]:
         """The first answer that is not 503; after a minute of those the last one, or `None` where none came."""
-        headers = {"Idempotency-Key": str(uuid.UUID(int=self.rng.getrandbits(128)))}
+        idempotency_key = str(uuid.UUID(int=self.rng.getrandbits(128)))
         until, status, answer = time.monotonic() + _ASK_FOR_SECONDS, None, dict[str, Any]()
         while time.monotonic() < until:
             with suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
-                status, answer = await self._ask(method, path, headers | self._key(), body())
+                async with self.session(idempotency_key) as http:
+                    status, answer = await answer_of(http, method, path, **body())
                 self.answers[status] += 1
                 if status == 500:
                     self.promises.faults.append(f"degradation: {method} {path} was answered by 500: {answer}")
@@ -48,7 +49,8 @@ class HttpUser:
     async def ask_once(self, campaign: dict[str, Any]) -> tuple[int | None, str]:
         """One creation without repeats, in the middle of a fault: its status and message."""
         try:
-            status, answer = await self._ask("POST", "/campaign", self._key(), {"json": campaign})
+            async with self.session() as http:
+                status, answer = await answer_of(http, "POST", "/campaign", json=campaign)
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None, ""
         if status == 201:
@@ -59,14 +61,16 @@ class HttpUser:
 
     async def get(self, path: str) -> tuple[int, Any]:
         """One read. Raises what aiohttp raises."""
-        return await self._ask("GET", path, self._key(), {})
+        async with self.session() as http:
+            return await answer_of(http, "GET", path)
 
-    def _key(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}"}
+    def session(self, idempotency_key: str | None = None) -> aiohttp.ClientSession:
+        """For several reads over one connection; each request else has its own, lest it meets one that a fault has cut."""
+        headers = {"Authorization": f"Bearer {self.key}"} | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
+        return aiohttp.ClientSession(self.url, headers=headers, timeout=aiohttp.ClientTimeout(total=15))
 
-    async def _ask(self, method: str, path: str, headers: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
-        async with (
-            aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=15)) as http,
-            http.request(method, self.url + path, **body) as response,
-        ):
-            return response.status, await response.json()
+
+async def answer_of(http: aiohttp.ClientSession, method: str, path: str, **asked: Any) -> tuple[int, Any]:
+    """The status and the JSON of one answer. Raises what aiohttp raises."""
+    async with http.request(method, path, **asked) as response:
+        return response.status, await response.json()

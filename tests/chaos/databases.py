@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from projections.store.engine import open_database
 from projections.store.tables import LIVE, bookkeeping
 from tests.chaos.proxy import Proxy
-from tests.support.postgres import fresh_database
+from tests.support.postgres import fresh_database, start_postgres_again
 
 _COPIED = [*(table.name for table in LIVE.all), *(table.name for table in bookkeeping.sorted_tables)]
 
@@ -123,6 +123,8 @@ class PostgresDatabase:
         await asyncio.to_thread(
             subprocess.run, command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=self.server.system_user
         )
+        # or it would stop, at its end, only the process that it started itself
+        await asyncio.to_thread(start_postgres_again, self.server)
 
     async def close(self) -> None:
         await self.seen.dispose()

@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -110,29 +110,34 @@ async def run_rounds(
     place: Grounds, rounds: list[Round], say: Callable[[str], None], recovery_seconds: float = RECOVERY_SECONDS, until: float = math.inf
 ) -> Totals:
     """All rounds, or those that begin before `until` by the monotonic clock. One that broke something is the last of its stack."""
-    totals, stack, users = Totals(), None, None
-    block: tuple[int, int] = (-1, 0)
-    broken = 0
-    for planned in rounds:
-        if time.monotonic() > until:
-            break
-        if stack is None or users is None or block != (planned.block, broken):
-            if stack is not None and users is not None:
-                await _close(stack, users, totals)
-            block = (planned.block, broken)
-            stack = await place.stack(f"r{planned.number}-{planned.database[0]}", planned.database)
-            users = Users(stack, random.Random(planned.seed))
-            await users.start()
-        result = await run_round(stack, users, planned, place.directory, recovery_seconds)
-        totals.results.append(result)
-        broken += bool(result.violations)
-        faults = "; ".join(map(str, planned.faults))
-        say(f"round {planned.number} on {planned.database}: {faults}: recovered in {result.recovery_seconds:.1f} s, at last: {result.last}")
-        for line in (*result.skipped, *result.violations):
-            say(f"  {line}")
-    if stack is not None and users is not None:
-        await _close(stack, users, totals)
+    totals = Totals()
+    left = deque(rounds)
+    while left and time.monotonic() <= until:
+        await _run_on_a_stack(place, left, totals, say, recovery_seconds, until)
     return totals
+
+
+async def _run_on_a_stack(
+    place: Grounds, left: deque[Round], totals: Totals, say: Callable[[str], None], recovery_seconds: float, until: float
+) -> None:
+    """The rounds of the next block that are left, taken off in turn; up to one that broke something."""
+    first = left[0]
+    stack = await place.stack(f"r{first.number}-{first.database[0]}", first.database)
+    users = Users(stack, random.Random(first.seed))
+    try:
+        await users.start()
+        while left and left[0].block == first.block and time.monotonic() <= until:
+            planned = left.popleft()
+            result = await run_round(stack, users, planned, place.directory, recovery_seconds)
+            totals.results.append(result)
+            told = f"round {planned.number} on {planned.database}: {'; '.join(map(str, planned.faults))}"
+            say(f"{told}: recovered in {result.recovery_seconds:.1f} s, at last: {result.last}")
+            for line in (*result.skipped, *result.violations):
+                say(f"  {line}")
+            if result.violations:
+                break
+    finally:
+        await _close(stack, users, totals)
 
 
 async def _close(stack: ChaosStack, users: Users, totals: Totals) -> None:
