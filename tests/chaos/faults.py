@@ -18,7 +18,7 @@ from tests.chaos.plan import GROUPED, Fault
 from tests.chaos.proxy import Proxy
 from tests.chaos.stack import SERVICES, SESSION_SECONDS, ChaosStack
 
-_REACHED_SECONDS = 8.0
+_REACHED_SECONDS = 5.0
 _USES_READ_MODEL = ("projector", "engine", "dialer", "api")
 
 

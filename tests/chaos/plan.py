@@ -32,7 +32,7 @@ FULL_LENGTH = {"broker-unreachable": 61.0, "database-unreachable": 61.0}
 """Outages of a minute, in a few rounds."""
 SERVICES = ("engine", "projector", "dialer", "notifier", "api")
 GROUPED = ("engine", "projector", "dialer", "notifier")
-_SPANS = {"pause": (3.5, 4.5), "fail-point-stop": (3.5, 4.5), "kill": (0.0, 0.0), "poison": (0.0, 0.0), "clock-jump": (0.5, 1.0)}
+_SPANS = {"pause": (2.6, 3.4), "fail-point-stop": (2.6, 3.4), "kill": (0.0, 0.0), "poison": (0.0, 0.0), "clock-jump": (0.5, 1.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _compatible(kinds: list[str]) -> list[str]:
 
 
 def _fault(rng: random.Random, kind: str, points: dict[str, tuple[str, ...]]) -> Fault:
-    shortest, longest = _SPANS.get(kind, (1.0, 2.5))
+    shortest, longest = _SPANS.get(kind, (0.8, 2.0))
     service = point = ""
     if kind in ("kill", "clock-jump", "clock-dst"):
         service = rng.choice(SERVICES)
@@ -123,7 +123,7 @@ def _fault(rng: random.Random, kind: str, points: dict[str, tuple[str, ...]]) ->
     if kind.startswith("fail-point"):
         action = "kill" if kind.endswith("kill") else "stop"
         point = f"{rng.choice(points[service])}:{action}:{rng.choice((1, 1, 2, 3, 5))}"
-    return Fault(kind, round(rng.uniform(0.1, 1.2), 2), round(rng.uniform(shortest, longest), 2), service, point)
+    return Fault(kind, round(rng.uniform(0.1, 0.8), 2), round(rng.uniform(shortest, longest), 2), service, point)
 
 
 def _with_full_lengths(rounds: list[Round]) -> list[Round]:
