@@ -127,12 +127,12 @@ def _fault(rng: random.Random, kind: str, points: dict[str, tuple[str, ...]]) ->
 
 
 def _with_full_lengths(rounds: list[Round]) -> list[Round]:
-    """In every 100 rounds the first of each fault that is to last a minute now and then does."""
+    """In every 200 rounds the first of each fault that is to last a minute now and then does."""
     done: set[tuple[str, int]] = set()
     for index, planned in enumerate(rounds):
         for fault in planned.faults:
-            if fault.kind in FULL_LENGTH and len(rounds) >= 100 and (fault.kind, index // 100) not in done:
-                done.add((fault.kind, index // 100))
+            if fault.kind in FULL_LENGTH and len(rounds) >= 100 and (fault.kind, index // 200) not in done:
+                done.add((fault.kind, index // 200))
                 longer = Fault(fault.kind, fault.at_seconds, FULL_LENGTH[fault.kind])
                 faults = tuple(longer if other is fault else other for other in planned.faults)
                 rounds[index] = Round(planned.number, planned.block, planned.database, faults, planned.seed)
