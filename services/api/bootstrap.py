@@ -38,6 +38,7 @@ from services.api.webhook_index import WebhookIndex
 from services.api.webhook_replays import WebhookReplays
 from services.api.webhook_state import KafkaWebhookState
 from services.api.writing import Writer
+from services.runtime.cancelling import cancel_all
 from services.runtime.clock import Clock
 from services.runtime.errors import StartupError
 from services.runtime.health import Health
@@ -103,9 +104,7 @@ class Api:
                 finally:
                     await runner.cleanup()
             finally:
-                for task in (following, *beside):
-                    task.cancel()
-                await asyncio.gather(following, *beside, return_exceptions=True)
+                await cancel_all((following, *beside))
 
     def _writer(
         self, read_model: SqlReadModel, command_log: KafkaCommandLog, event_log: KafkaEventLog, expectations: Expectations

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from aiokafka import TopicPartition
 
 from services.dialer.offsets import OffsetTracker
+from services.runtime.cancelling import cancel_all
 from services.runtime.clock import Clock
 
 HELD_SECONDS = 200.0
@@ -44,10 +45,7 @@ class LookedUpPlaces:
 
     async def drop(self, tps: Collection[TopicPartition]) -> None:
         """End the look-ups of partitions that are given back: their next owner begins them anew."""
-        dropped = [task for task, held in self._held.items() if held.tp in tps]
-        for task in dropped:
-            task.cancel()
-        await asyncio.gather(*dropped, return_exceptions=True)
+        await cancel_all(task for task, held in self._held.items() if held.tp in tps)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         held = self._held.pop(task, None)

@@ -16,6 +16,7 @@ from events.facts import CallEnded, CallOutcomeUnknown, CallQueued
 from services.dialer.dispatcher import Dispatcher
 from services.dialer.looked_up_places import LookedUpPlaces
 from services.dialer.offsets import OffsetTracker
+from services.runtime.cancelling import cancel_all
 from services.runtime.clock import Clock
 
 _WANTED = (b'"CallQueued.', b'"CallEnded.', b'"CallOutcomeUnknown.')
@@ -200,10 +201,7 @@ class QueueReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._committed.pop(tp, None)
 
     async def _drop(self, tps: set[TopicPartition]) -> None:
-        dropped = [task for task, taking in self._tasks.items() if taking.tp in tps]
-        for task in dropped:
-            task.cancel()
-        await asyncio.gather(*dropped, return_exceptions=True)
+        await cancel_all(task for task, taking in self._tasks.items() if taking.tp in tps)
         await self._looked_up.drop(tps)
 
     async def _commit(self, tps: Iterable[TopicPartition]) -> None:

@@ -11,6 +11,7 @@ from services.dialer.decisions import absence, found_report
 from services.dialer.lines import Lines
 from services.dialer.metrics import DialerMetrics
 from services.dialer.provider import CallProvider, FoundCall, LookupFailedError
+from services.runtime.cancelling import cancel_all
 from services.runtime.clock import Clock
 
 _WAITS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0)
@@ -87,9 +88,7 @@ class Reconciliation:
 
     async def close(self) -> None:
         """Stop looking."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_all(self._tasks)
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)

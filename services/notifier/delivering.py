@@ -12,6 +12,7 @@ from services.notifier.outbox import Delivery, Failed
 from services.notifier.ports import DeliveryOutbox
 from services.notifier.retrying import retry_after_seconds
 from services.notifier.sending import Answer, Webhooks
+from services.runtime.cancelling import cancel_all
 from services.runtime.clock import Clock
 from services.runtime.fail_points import fail_point
 
@@ -161,7 +162,5 @@ class Deliverer:
         """Wait for the requests under way, `within_seconds` at most, and keep what became of them."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within_seconds)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_all(self._tasks)
         await self._settle()
