@@ -53,6 +53,8 @@ def test_each_promise_that_the_log_does_not_keep_is_one_violation(broken: dict[s
 def test_a_campaign_that_was_given_up_before_its_contacts_came_owes_none() -> None:
     assert list(broken_promises(_fold(complete=False, deleted=True), _promises(contacts={"amy-1": 9}))) == []
 
+
+def test_of_a_campaign_whose_creation_was_not_answered_for_good_no_number_of_contacts_is_demanded() -> None:
     assert list(broken_promises(_fold(), _promises(contacts={"amy-1": 9}, uncertain={"amy-1"}))) == []
 
 
