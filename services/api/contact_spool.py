@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from events.campaigns import MAX_CONTACTS_PER_COMMAND
 from services.api.errors import UnavailableError
@@ -28,17 +28,14 @@ def storing() -> Iterator[None]:
 def temporary_file(directory: Path) -> Iterator[BinaryIO]:
     """Gone after the block; raises `UnavailableError` where the disk takes none."""
     with storing():
-        file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  # closed by `discard`
+        directory.mkdir(parents=True, exist_ok=True)
+        file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  # closed below
     try:
         yield file
     finally:
-        discard(file)
-
-
-def discard(file: BinaryIO) -> None:
-    """Close it, whatever of it is not on disk: to close writes that first, and a full disk has been told of by then."""
-    with suppress(OSError):
-        file.close()
+        # to close writes first what is not on disk, and a full disk has been told of by then
+        with suppress(OSError):
+            file.close()
 
 
 def _not_stored() -> UnavailableError:
@@ -57,20 +54,13 @@ class _Part:
 
 @dataclass(slots=True)
 class ContactSpool:
-    """Valid contacts as JSON, in order. Filled by one task, then read; gone when it is closed or its process ends."""
+    """Valid contacts as JSON, in order. Filled by one task, then read; gone with its file."""
 
     file: BinaryIO
     parts: list[_Part] = field(default_factory=list)
     count: int = 0
     largest: int = 0
     """The size of the largest contact in bytes."""
-
-    @classmethod
-    def in_directory(cls, directory: Path) -> Self:
-        """An empty one; raises `UnavailableError`."""
-        with storing():
-            directory.mkdir(parents=True, exist_ok=True)
-            return cls(tempfile.TemporaryFile(dir=directory))
 
     def add(self, contact: bytes) -> None:
         """Raises `UnavailableError` where the disk is full."""
@@ -98,6 +88,3 @@ class ContactSpool:
         for part in self.parts:
             self.file.seek(part.offset)
             yield b"[" + self.file.read(part.size - 1) + b"]"
-
-    def close(self) -> None:
-        discard(self.file)

@@ -55,11 +55,8 @@ class Uploads:
     @asynccontextmanager
     async def spool(self) -> AsyncIterator[ContactSpool]:
         """An empty spool, gone after the block; raises `UnavailableError` where the disk takes nothing."""
-        spool = ContactSpool.in_directory(self.directory)
-        try:
-            yield spool
-        finally:
-            spool.close()
+        with temporary_file(self.directory) as file:
+            yield ContactSpool(file)
 
     @asynccontextmanager
     async def csv(self, chunks: AsyncIterator[bytes], skip_bad_lines: bool) -> AsyncIterator[Contacts]:
