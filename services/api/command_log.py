@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from events.topics import Topic
 from services.runtime.clock import Clock
 from services.runtime.fail_points import fail_point
-from services.runtime.letting_go import let_go
+from services.runtime.letting_go import let_go, start_or_let_go
 
 _STUCK_SECONDS = 5.0
 """A record that waits for its acknowledgement longer than this shows that the log takes nothing now."""
@@ -63,11 +63,7 @@ class KafkaCommandLog:
         async with self._turn:
             if self._producer is None:
                 producer = self._new_producer()
-                try:
-                    await producer.start()
-                except BaseException:
-                    await let_go(producer)
-                    raise
+                await start_or_let_go(producer)
                 self._producer = producer
 
     async def stop(self) -> None:

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from events.envelope import Command
 from services.runtime.clock import Clock
-from services.runtime.letting_go import let_go
+from services.runtime.letting_go import let_go, start_or_let_go
 from services.runtime.report_records import encode_fitting
 
 _PAUSE_SECONDS = 0.5
@@ -84,14 +84,10 @@ class KafkaCommandLog:
                 await let_go(broken)
             producer = self._new_producer()
             try:
-                await producer.start()
+                await start_or_let_go(producer)
             except (KafkaError, OSError):
-                await let_go(producer)
                 # in the turn of whoever waits next: thousands of commands may, and a broker refuses in milliseconds
                 await self._clock.sleep(_PAUSE_SECONDS)
-                raise
-            except asyncio.CancelledError:
-                await let_go(producer)
                 raise
             self._producer = producer
 

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError, UnknownError
 
 from services.runtime.clock import Clock
-from services.runtime.letting_go import let_go
+from services.runtime.letting_go import let_go, start_or_let_go
 
 _INTERVAL_SECONDS = 0.1
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
@@ -187,11 +187,7 @@ class PartitionPublisher(Generic[T]):
 
     async def _started(self, partition: int) -> AIOKafkaProducer:
         producer = self._new_producer(partition)
-        try:
-            await producer.start()
-        except BaseException:
-            await let_go(producer)
-            raise
+        await start_or_let_go(producer)
         return producer
 
     async def _send(self, producer: AIOKafkaProducer, partition: int, unsent: Unsent[T]) -> None:
