@@ -46,9 +46,9 @@ class Cluster:
         """A request's way to the broker, or an answer's way back; raises Kafka's own error where there is none."""
         if not life.alive:
             raise asyncio.CancelledError
-        await asyncio.sleep(self.network.delay())
+        await self.loop.sleep(self.network.delay())
         if self.is_cut(life) or self.network.loses():
-            await asyncio.sleep(1.0)
+            await self.loop.sleep(1.0)
             raise KafkaConnectionError("the broker does not answer")
 
     def listen(self, consumer: SimulatedConsumer, tp: TopicPartition) -> None:
@@ -61,7 +61,7 @@ class Cluster:
 
     def _changed(self, tp: TopicPartition) -> None:
         for consumer, is_told in self._listening.get(tp, {}).items():
-            if not is_told:
+            if not is_told and consumer.lacks(tp):
                 self._tell(consumer, tp)
 
     def _tell(self, consumer: SimulatedConsumer, tp: TopicPartition) -> None:

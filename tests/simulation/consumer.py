@@ -46,7 +46,7 @@ class SimulatedConsumer:
         self._ends: dict[TopicPartition, int] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._paused: dict[TopicPartition, None] = {}
-        self._waiting: list[tuple[asyncio.Future[None], Iterable[TopicPartition]]] = []
+        self._waiting: dict[asyncio.Future[None], Iterable[TopicPartition]] = {}
 
     async def start(self) -> None:
         await self._reach()
@@ -154,26 +154,32 @@ class SimulatedConsumer:
         return found
 
     async def _news(self, tps: Iterable[TopicPartition], seconds: float) -> None:
-        waiter = self._cluster.loop.create_future()
-        timer = self._cluster.loop.call_later(seconds, _release, waiter)
-        entry = (waiter, tps)
-        self._waiting.append(entry)
+        loop = self._cluster.loop
+        waiter = loop.create_future()
+        timer = loop.call_later(seconds, _release, waiter)
+        self._waiting[waiter] = tps
         try:
             await waiter
         finally:
             timer.cancel()
-            if entry in self._waiting:
-                self._waiting.remove(entry)
+            del self._waiting[waiter]
 
     def hear(self, tp: TopicPartition) -> None:
         """What is on the partition becomes known."""
         if tp in self._positions:
-            partition = self._cluster.broker.partition(tp)
-            self._ends[tp] = partition.stable_end() if self._committed_only else len(partition.records)
+            self._ends[tp] = self._end(tp)
             self._wake(tp)
 
+    def lacks(self, tp: TopicPartition) -> bool:
+        """Whether there is more on the partition, for such a reader, than it knows of."""
+        return self._end(tp) > self._ends.get(tp, 0)
+
+    def _end(self, tp: TopicPartition) -> int:
+        partition = self._cluster.broker.partition(tp)
+        return partition.stable_end() if self._committed_only else len(partition.records)
+
     def _wake(self, tp: TopicPartition | None = None) -> None:
-        for waiter, tps in list(self._waiting):
+        for waiter, tps in self._waiting.items():
             if tp is None or not tps or tp in tps:
                 _release(waiter)
 

@@ -4,12 +4,27 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from itertools import count
 from typing import Any
 
 RUNS_IN: ContextVar["Life | None"] = ContextVar("RUNS_IN", default=None)
 """The process life that a callback belongs to; `None`: the world's own."""
+
+
+class Callback:
+    """Called once, unless it is cancelled before: of an asyncio handle only what a simulation needs, as the loop is most of its work."""
+
+    __slots__ = ("arguments", "context", "is_cancelled", "work")
+
+    def __init__(self, context: Context, work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self.context = context
+        self.work = work
+        self.arguments = arguments
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
 
 
 class Life:
@@ -19,7 +34,7 @@ class Life:
         self.name = name
         self.alive = True
         self.frozen = False
-        self.backlog: deque[asyncio.Handle] = deque()
+        self.backlog: deque[Callback] = deque()
         self.context = Context()
         self.context.run(RUNS_IN.set, self)
         self._loop = loop
@@ -63,10 +78,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     """Runs what is ready in the order in which it became so, then lets time jump to the next timer.
 
     Interleavings come from the random time that everything outside a process takes, as in reality, not from a broken promise
-    of the loop on order. `steps` counts callbacks.
+    of the loop on order. `steps` counts callbacks. A callback that raises ends the run with its error.
     """
 
-    _ready: deque[asyncio.Handle]
+    _ready: deque[Callback]
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +90,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.someone_is_frozen = False
         self._ends: str | None = None
         self._now = 0.0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, Callback]] = []
         self._numbers = count()
         self._world = Context()
         self.set_task_factory(_task_of_its_life)
@@ -84,12 +99,21 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
-    def run_soon(self, handles: "deque[asyncio.Handle]") -> None:
-        self._ready.extend(handles)
+    def run_soon(self, callbacks: deque[Callback]) -> None:
+        self._ready.extend(callbacks)
 
-    def later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> asyncio.TimerHandle:
+    def later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> None:
         """Call back outside every process: whatever happens to who asked, this happens."""
-        return self.call_later(seconds, callback, *arguments, context=self._world)
+        self._set_timer(self._now + seconds, Callback(self._world, callback, arguments))
+
+    async def sleep(self, seconds: float) -> None:
+        """As asyncio's own, but for a timer that fires in vain where the sleeper was cancelled."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        over: asyncio.Future[None] = asyncio.Future(loop=self)
+        self._set_timer(self._now + seconds, Callback(copy_context(), _release, (over,)))
+        await over
 
     def end_run(self, why: str) -> None:
         """Let the run end after the present step."""
@@ -102,16 +126,16 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         if not ready:
             self._let_time_pass()
         for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled:
+            callback = ready.popleft()
+            if callback.is_cancelled:
                 continue
             if self.someone_is_frozen:
-                life = handle._context.get(RUNS_IN)  # type: ignore[attr-defined]
+                life = callback.context.get(RUNS_IN)
                 if life is not None and life.frozen:
-                    life.backlog.append(handle)
+                    life.backlog.append(callback)
                     continue
             self.steps += 1
-            handle._run()
+            callback.context.run(callback.work, *callback.arguments)
         if self.steps > MOST_STEPS and self.limits_steps:
             raise RunEndsError("I8: something goes in circles without end")
 
@@ -119,31 +143,33 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         timers = self._timers
         while timers:
             when, _, timer = heapq.heappop(timers)
-            if not timer._cancelled:
-                self._now = max(self._now, when)
+            if not timer.is_cancelled:
+                if when > self._now:
+                    self._now = when
                 self._ready.append(timer)
                 return
         raise RunEndsError("I8: nothing will ever happen again")
 
-    def call_at(  # type: ignore[override]
-        self, when: float, callback: Callable[..., object], *arguments: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    def _set_timer(self, when: float, timer: Callback) -> None:
         """Timers of the same instant fire in the order in which they were set."""
-        timer = asyncio.TimerHandle(when, callback, arguments, self, context)
         heapq.heappush(self._timers, (when, next(self._numbers), timer))
+
+    def call_soon(self, callback: Callable[..., object], *arguments: Any, context: Context | None = None) -> Callback:  # type: ignore[override]
+        called = Callback(context if context is not None else copy_context(), callback, arguments)
+        self._ready.append(called)
+        return called
+
+    def call_at(self, when: float, callback: Callable[..., object], *arguments: Any, context: Context | None = None) -> Callback:  # type: ignore[override]
+        timer = Callback(context if context is not None else copy_context(), callback, arguments)
+        self._set_timer(when, timer)
         return timer
 
-    def call_later(  # type: ignore[override]
-        self, delay: float, callback: Callable[..., object], *arguments: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    def call_later(self, delay: float, callback: Callable[..., object], *arguments: Any, context: Context | None = None) -> Callback:  # type: ignore[override]
         return self.call_at(self._now + delay, callback, *arguments, context=context)
 
     def close(self) -> None:
         self._timers.clear()
         super().close()
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Cancelled timers are thrown away when their time comes."""
 
     def _process_events(self, event_list: Any) -> None:
         """There are none: nothing outside is waited for."""
@@ -160,6 +186,11 @@ def _task_of_its_life(loop: Any, coroutine: Any, context: Any = None) -> "asynci
         if not life.alive:
             task.cancel()
     return task
+
+
+def _release(sleeper: "asyncio.Future[None]") -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
 
 
 def _ignore(loop: Any, context: dict[str, Any]) -> None:

@@ -46,14 +46,14 @@ class Network:
             raise asyncio.CancelledError
         delay = self.delay()
         if self.is_cut(life.name, place):
-            await asyncio.sleep(1.0 + delay)
+            await self.loop.sleep(1.0 + delay)
             raise UnreachableError(f"{place} is cut off")
         before = self._random.random() < 0.5
         if before:
-            await asyncio.sleep(delay)
+            await self.loop.sleep(delay)
         result = await work(*arguments)
         if not before:
-            await asyncio.sleep(delay)
+            await self.loop.sleep(delay)
         if self.is_cut(life.name, place) or self.loses():
             raise UnreachableError(f"the answer of {place} is lost")
         return result

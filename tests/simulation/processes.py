@@ -1,6 +1,5 @@
 """Owns the simulated machines: processes that are started, end by themselves, are killed, frozen and started again, each with its clock."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +24,7 @@ class SimulatedClock:
         return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await self._loop.sleep(seconds)
 
 
 class Process:
