@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from infra.kafka.broker import LIBS, Broker, free_port
+from infra.kafka.broker import LIBS, Broker
 from services.runtime.settings import Settings
 from tests.support.kafka import running_broker
+from tests.support.ports import free_port
 from tests.support.postgres import fresh_database, running_postgres
 from tests.support.stack import RunningStack, running_stack
 

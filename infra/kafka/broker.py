@@ -44,14 +44,6 @@ class BrokerError(Exception):
     """The broker can not run; the message is one line that says what is wrong and what to do."""
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def port_is_open(port: int) -> bool:
     """Whether somebody listens on the port of the loopback interface."""
     with socket.socket() as probe:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from infra.kafka.broker import free_port
 from projections.store.engine import open_database
 from services.api import auth, remembered_requests
 from services.api.auth import Authenticator
@@ -20,6 +19,7 @@ from services.api.keys import ApiKey
 from services.api.settings import ApiSettings
 from tests.api.service import Service, draft, running_service
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.silence import silent_server
 
 CSV = "number\n+14155550101\n"

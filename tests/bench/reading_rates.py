@@ -10,11 +10,11 @@ from typing import Any
 
 import aiohttp
 
-from infra.kafka.broker import free_port
 from tests.bench.environment import BenchEnvironment, Spread, cpu_seconds, peak_bytes, spread
 from tests.bench.http_load import load_from_outside
 from tests.bench.long_lists import MANY_CONTACTS
 from tests.bench.report import Table
+from tests.support.ports import free_port
 from tests.support.stack import RunningStack
 
 _CONNECTIONS = 16

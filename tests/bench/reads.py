@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from infra.kafka.broker import free_port
 from projections.store.engine import open_database
 from projections.store.sql_store import SqlProjectionStore
 from services.runtime.settings import Settings
@@ -15,6 +14,7 @@ from tests.bench import latency, reading_rates
 from tests.bench.environment import BenchEnvironment
 from tests.bench.long_lists import LISTS_ORG, fill_lists
 from tests.bench.report import SectionFailedError, Table
+from tests.support.ports import free_port
 
 _NO_LIMIT = {"API_KEY_REQUESTS_PER_SECOND": "0", "API_ORG_REQUESTS_PER_SECOND": "0", "LOG_LEVEL": "INFO"}
 _HANGS_AFTER = 3.0

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import aiohttp
 
-from infra.kafka.broker import free_port
 from services.runtime.settings import Settings
 from tests.bench.environment import BenchEnvironment, cpu_seconds, peak_bytes
+from tests.support.ports import free_port
 from tests.support.stack import RunningStack, running_stack
 
 _MIB = 1024 * 1024

@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 
 from infra.children import die_with_this_process
-from infra.kafka.broker import free_port
 from services.runtime.kafka import make_producer
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
@@ -19,6 +18,7 @@ from tests.bench.environment import BenchEnvironment, cpu_seconds, spread
 from tests.bench.report import SectionFailedError, Table
 from tests.bench.write_stack import WriteStack, bench_settings, broker_pid, spent, write_stack
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.scaling import CommandLoad, processes, rows_as_of, until_ended
 
 _POST_CUSTOMERS = 10_000

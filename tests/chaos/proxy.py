@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from infra.kafka.broker import free_port
+from tests.support.ports import free_port
 
 _CHUNK_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.02

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from infra.kafka.broker import Broker, free_port
+from infra.kafka.broker import Broker
 from tests.chaos.checker import doubled_dials, pending, violations
 from tests.chaos.databases import PostgresDatabase, SmallDisk, SqliteDatabase, start_postgres
 from tests.chaos.faults import Faults, FaultSkippedError
@@ -21,6 +21,7 @@ from tests.chaos.load import Users
 from tests.chaos.plan import Fault, Round
 from tests.chaos.proxy import Proxy
 from tests.chaos.stack import ChaosStack, build_stack
+from tests.support.ports import free_port
 
 RECOVERY_SECONDS = 60.0
 _LOOK_SECONDS = 0.15

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from infra.kafka.broker import Broker, free_port
+from infra.kafka.broker import Broker
 from infra.stack.child import Child
 from services.runtime.clock import OFFSET_VARIABLE
 from services.runtime.fail_points import VARIABLE
@@ -22,6 +22,7 @@ from tests.chaos.log_reading import LogSight
 from tests.chaos.phone import Phone
 from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import Receiver
+from tests.support.ports import free_port
 
 SERVICES = ("engine", "projector", "dialer", "notifier", "api")
 ORG_LIMIT = 5

@@ -10,7 +10,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from infra.kafka.broker import free_port
 from services.dialer.http_predial import HttpPredial
 from services.dialer.predial import Eligible, NotEligible, PredialFailed, Verdict
 from services.dialer.predial_turns import PredialTurns
@@ -19,6 +18,7 @@ from services.runtime.url_guard import AllowedHosts, guarded_session
 from services.runtime.webhook_signing import org_secret, signature_headers
 from tests.dialer.given import CAMPAIGN, call_id, task
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 Answer = tuple[int, bytes]
 YES, NO = b'{"eligible":true}', b'{"eligible":false}'

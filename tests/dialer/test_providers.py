@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from infra.kafka.broker import free_port
 from services.dialer.provider import CallProvider, NotPlaced, PlaceCall, Placed, Refused, Unknown
 from tests.dialer.fake_providers import ADAPTERS, FakeProvider
 from tests.dialer.given import task
+from tests.support.ports import free_port
 
 CALL = PlaceCall(task(), 1, "http://127.0.0.1:1/back")
 

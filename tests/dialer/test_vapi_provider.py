@@ -12,7 +12,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from infra.kafka.broker import free_port
 from services.dialer.decisions import found_report
 from services.dialer.provider import FoundCall, LookupFailedError, PlaceCall, Placed, Refused, Unknown
 from services.dialer.vapi_provider import VapiCompatibleProvider, request_body
@@ -20,6 +19,7 @@ from services.runtime.clock import SystemClock
 from services.simulator.app import Simulator
 from services.simulator.network import Network
 from tests.dialer.given import CAMPAIGN, call_id, task
+from tests.support.ports import free_port
 
 CALL = PlaceCall(task(), 1, "http://127.0.0.1:1/back")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
 import pytest
 
-from infra.kafka.broker import free_port
 from infra.stack.plan import children_of
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
 from tests.end_to_end.user import FAST, User, user_of
+from tests.support.ports import free_port
 from tests.support.stack import RunningStack
 
 
@@ -49,5 +50,5 @@ async def _start(stack: RunningStack) -> None:
 @pytest.fixture
 async def user(shared_stack: RunningStack) -> AsyncIterator[User]:
     """A user of an org of its own on the shared stack."""
-    async with user_of(shared_stack, f"org-{free_port()}") as user:
+    async with user_of(shared_stack, f"org-{uuid4().hex[:8]}") as user:
         yield user

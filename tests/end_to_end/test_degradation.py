@@ -15,9 +15,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from infra.kafka.broker import free_port
 from tests.end_to_end.user import User, campaign, user_of
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.postgres import fresh_database, running_postgres, start_postgres_again, stop_postgres
 from tests.support.stack import RunningStack
 

@@ -18,12 +18,13 @@ from aiokafka.structs import TopicPartition
 
 from events.topics import CALL_COMMANDS, CAMPAIGN_COMMANDS, CAMPAIGN_COMMANDS_DEAD, CAMPAIGN_EVENTS, CAMPAIGN_STATE, Topic
 from infra.kafka.acls import SERVICES, acls
-from infra.kafka.broker import LIBS, free_port
+from infra.kafka.broker import LIBS
 from infra.stack.plan import children_of
 from services.runtime.kafka import make_consumer, make_producer, partition_of
 from services.runtime.settings import Settings
 from tests.end_to_end.user import FAST, user_of
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.secure_broker import SecureBroker, bindings_of, password_of, secure_broker
 from tests.support.secure_postgres import secure_postgres, server_programs
 from tests.support.stack import RunningStack

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from infra.kafka.broker import free_port
 from infra.stack.child import Child
+from tests.support.ports import free_port
 
 _ANSWERS_READY = """
 import signal, sys

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.kafka.broker import LIBS, SINGLE_NODE, Broker, BrokerError, free_port
+from infra.kafka.broker import LIBS, SINGLE_NODE, Broker, BrokerError
 from services.runtime.kafka import make_consumer, make_producer
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
 from tests.support.kafka import IMAGE
+from tests.support.ports import free_port
 
 COMPOSE = Path(__file__).parents[2] / "infra" / "compose.yaml"
 

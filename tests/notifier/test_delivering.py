@@ -12,7 +12,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
-from infra.kafka.broker import free_port
 from projections.store.engine import open_database
 from services.notifier import in_flight, outbox
 from services.notifier.delivering import Deliverer
@@ -29,6 +28,7 @@ from services.runtime.webhook_signing import org_secret
 from tests.notifier.given import event, ready
 from tests.notifier.receiver import Receiver, receiving, signature_by_openssl
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 SECRET = org_secret(b"master", "acme")
 

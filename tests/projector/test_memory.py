@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from infra.kafka.broker import free_port
 from tests.bench.folding.contestant import FoldLog
 from tests.bench.folding.contestants import new_sqlite
 from tests.bench.folding.ours import OurProjector
 from tests.bench.log_writing import log_settings, write_log
 from tests.bench.workload import zipf_workload
+from tests.support.ports import free_port
 
 _EVENTS = 160_000
 """A quarter of them fills the fetches; more fill the page cache of SQLite."""

@@ -13,7 +13,6 @@ from aiokafka.structs import TopicPartition
 from events import commands
 from events.envelope import Event
 from events.topics import CAMPAIGN_EVENTS, CAMPAIGN_STATE
-from infra.kafka.broker import free_port
 from projections.reading import LogEvent
 from projections.store.identity import FOLD_VERSION
 from projections.store.port import Applied, Fenced
@@ -28,6 +27,7 @@ from tests.engine.given import World
 from tests.projections.given import dumped, open_store, spread
 from tests.projector.given import Log, Projector, open_log, running_projector
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 
 async def caught_up(store: SqlProjectionStore, log: Log) -> None:

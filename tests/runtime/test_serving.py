@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aiohttp import web
 
-from infra.kafka.broker import free_port
 from services.runtime import serving
 from services.runtime.serving import serve
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 _ASKED = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from infra.kafka.broker import free_port
 from services.runtime import serving
 from services.runtime.serving import serve
 from services.runtime.stalled_connections import StalledConnections
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 _ANSWER_BYTES = 16 * 1024 * 1024
 _BUFFER_BYTES = 64 * 1024

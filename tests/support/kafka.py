@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from infra.kafka.broker import SINGLE_NODE, Broker, free_port
+from infra.kafka.broker import SINGLE_NODE, Broker
+from tests.support.ports import free_port
 
 IMAGE = "apache/kafka:4.3.1"
 

@@ -11,7 +11,6 @@ from events.commands import CreateCampaign, StopCampaign
 from events.envelope import Command, EventRecord
 from events.ids import campaign_id_of
 from events.topics import CAMPAIGN_COMMANDS, CAMPAIGN_EVENTS
-from infra.kafka.broker import free_port
 from infra.stack.child import Child
 from infra.stack.plan import children_of
 from projections.reading import log_event
@@ -22,6 +21,7 @@ from projections.store.sql_store import SqlProjectionStore
 from services.runtime.kafka import make_consumer
 from services.runtime.settings import Settings
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 ORGS = 24
 ACTIVE_LIMIT = 7

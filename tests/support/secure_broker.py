@@ -18,8 +18,9 @@ from confluent_kafka.admin import (
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from infra.kafka.acls import Acl
-from infra.kafka.broker import Broker, free_port
+from infra.kafka.broker import Broker
 from services.runtime.settings import Settings
+from tests.support.ports import free_port
 
 ADMIN = "admin"
 _CORES = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "transactional-id": ResourceType.TRANSACTIONAL_ID}

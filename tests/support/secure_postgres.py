@@ -12,7 +12,8 @@ from pathlib import Path
 import trustme
 
 from infra.children import die_with_this_process
-from infra.kafka.broker import free_port, port_is_open
+from infra.kafka.broker import port_is_open
+from tests.support.ports import free_port
 
 _ACCOUNT = "postgres"
 """The server refuses to run as root, and Debian's package brings this account."""

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from infra.kafka.broker import free_port
 from tests.bench.environment import BenchEnvironment
 from tests.bench.folding import contestants
 from tests.bench.folding.flat_cost import measure_flat_cost
@@ -13,6 +12,7 @@ from tests.bench.folding.ours import OurProjector
 from tests.bench.folding.rounds import Entry, run_rounds
 from tests.bench.folding.tables import contest_table, flat_memory, goal
 from tests.bench.report import SectionFailedError, Table
+from tests.support.ports import free_port
 from tests.support.postgres import running_postgres
 
 _ROUNDS = 5
