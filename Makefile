@@ -45,8 +45,9 @@ lint: setup
 types: setup
 	@$(BIN)/mypy
 
+# Files in their order, as those of few tests, which would come last, take the longest.
 tests: setup $(NODE_STAMP)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 simulate: setup ## run the services on SEEDS simulated worlds that fail, or again on that of SEED
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
