@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
 from tests.simulation.broker import Record
-from tests.simulation.loop import Life
+from tests.simulation.loop import Life, settle
 
 if TYPE_CHECKING:
     from tests.simulation.cluster import Cluster
@@ -156,7 +156,7 @@ class SimulatedConsumer:
     async def _news(self, tps: Iterable[TopicPartition], seconds: float) -> None:
         loop = self._cluster.loop
         waiter = loop.create_future()
-        timer = loop.call_later(seconds, _release, waiter)
+        timer = loop.call_later(seconds, settle, waiter, None)
         self._waiting[waiter] = tps
         try:
             await waiter
@@ -181,7 +181,7 @@ class SimulatedConsumer:
     def _wake(self, tp: TopicPartition | None = None) -> None:
         for waiter, tps in self._waiting.items():
             if tp is None or not tps or tp in tps:
-                _release(waiter)
+                settle(waiter, None)
 
     async def revoked(self) -> None:
         """The group takes everything back."""
@@ -193,8 +193,3 @@ class SimulatedConsumer:
         self.generation = generation
         self._place(positions)
         await self._listener.on_partitions_assigned(list(positions))
-
-
-def _release(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)

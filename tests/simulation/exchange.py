@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from services.dialer.provider import Answer, FoundCall, LookupFailedError, NotPlaced, PlaceCall, Placed, Refused, Unknown
-from tests.simulation.loop import Life
+from tests.simulation.loop import Life, settle
 from tests.simulation.network import Network
 
 NAME = "sim"
@@ -74,7 +74,7 @@ class Exchange:
         return self.random.choice(failures)
 
     def _answer(self, answered: "asyncio.Future[Answer]", answer: Answer) -> None:
-        self.network.loop.later(self.network.delay(), _set, answered, answer)
+        self.network.loop.later(self.network.delay(), settle, answered, answer)
 
     def _take(self, call: PlaceCall) -> TakenCall:
         task, number = call.task, len(self.calls)
@@ -158,8 +158,3 @@ class SimulatedProvider:
         if self._exchange.down or network.is_cut(self._life.name, PLACE) or network.loses():
             raise LookupFailedError("no answer came")
         return self._exchange.find(call_id, attempt)
-
-
-def _set(answered: "asyncio.Future[Answer]", answer: Answer) -> None:
-    if not answered.done():
-        answered.set_result(answer)

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
+_T = TypeVar("_T")
 RUNS_IN: ContextVar["Life | None"] = ContextVar("RUNS_IN", default=None)
 """The process life that a callback belongs to; `None`: the world's own."""
 
@@ -112,7 +113,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             await asyncio.sleep(0)
             return
         over: asyncio.Future[None] = asyncio.Future(loop=self)
-        self._set_timer(self._now + seconds, Callback(copy_context(), _release, (over,)))
+        self._set_timer(self._now + seconds, Callback(copy_context(), settle, (over, None)))
         await over
 
     def end_run(self, why: str) -> None:
@@ -188,9 +189,10 @@ def _task_of_its_life(loop: Any, coroutine: Any, context: Any = None) -> "asynci
     return task
 
 
-def _release(sleeper: "asyncio.Future[None]") -> None:
-    if not sleeper.done():
-        sleeper.set_result(None)
+def settle(waiter: "asyncio.Future[_T]", result: _T) -> None:
+    """Give the result to who waits for it, unless nobody waits any more."""
+    if not waiter.done():
+        waiter.set_result(result)
 
 
 def _ignore(loop: Any, context: dict[str, Any]) -> None:

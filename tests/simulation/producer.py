@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
 from tests.simulation.broker import Headers, Transaction
-from tests.simulation.loop import Life
+from tests.simulation.loop import Life, settle
 
 if TYPE_CHECKING:
     from tests.simulation.cluster import Cluster
@@ -109,7 +109,7 @@ class SimulatedProducer:
         if cluster.network.loses():
             cluster.loop.later(_REQUEST_SECONDS, _fail, acknowledged, KafkaTimeoutError())
         else:
-            cluster.loop.later(cluster.network.delay(), _succeed, acknowledged)
+            cluster.loop.later(cluster.network.delay(), settle, acknowledged, None)
 
     async def send_offsets_to_transaction(self, offsets: Mapping[TopicPartition, int], group_id: str) -> None:
         await self._cluster.reach(self.life)
@@ -124,11 +124,6 @@ class SimulatedProducer:
         if transaction.touched or transaction.offsets:
             self._cluster.broker.commit(transaction)
         await self._cluster.reach(self.life)
-
-
-def _succeed(acknowledged: "asyncio.Future[None]") -> None:
-    if not acknowledged.done():
-        acknowledged.set_result(None)
 
 
 def _fail(acknowledged: "asyncio.Future[None]", error: Exception) -> None:

@@ -22,7 +22,7 @@ from services.notifier.sending import Answer
 from services.runtime.process import until_stopped_or_failed
 from tests.simulation.broker import Record
 from tests.simulation.consumer import SimulatedConsumer
-from tests.simulation.loop import Life
+from tests.simulation.loop import Life, settle
 from tests.simulation.network import Network, Remote
 from tests.simulation.processes import Process
 from tests.simulation.services import Outside
@@ -104,7 +104,7 @@ class Receivers:
             self.checks.taken.add(delivery.id)
             answer = Answer(200)
         if self.random.random() > 0.03:
-            self.network.loop.later(self.network.delay(), _set, answered, answer)
+            self.network.loop.later(self.network.delay(), settle, answered, answer)
 
 
 class SimulatedWebhooks:
@@ -157,8 +157,3 @@ async def run_notifier(outside: Outside, process: Process, life: Life) -> None:
 
 async def _never_restored(partition: int) -> None:
     raise AssertionError(f"the notifier's store went back on partition {partition}, which nothing did to it")
-
-
-def _set(answered: "asyncio.Future[Answer]", answer: Answer) -> None:
-    if not answered.done():
-        answered.set_result(answer)
