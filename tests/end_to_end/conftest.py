@@ -14,7 +14,7 @@ from tests.support.ports import free_port
 from tests.support.stack import RunningStack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_stack(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """All services on the session's broker; the org `limited` may have 5 calls at once, every other 200."""
     settings = Settings(
