@@ -18,8 +18,8 @@ class Callback:
 
     __slots__ = ("arguments", "context", "is_cancelled", "work")
 
-    def __init__(self, context: Context, work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        self.context = context
+    def __init__(self, work: Callable[..., object], arguments: tuple[Any, ...], context: Context | None) -> None:
+        self.context = context if context is not None else copy_context()
         self.work = work
         self.arguments = arguments
         self.is_cancelled = False
@@ -105,7 +105,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> None:
         """Call back outside every process: whatever happens to who asked, this happens."""
-        self._set_timer(self._now + seconds, Callback(self._world, callback, arguments))
+        self.call_later(seconds, callback, *arguments, context=self._world)
 
     async def sleep(self, seconds: float) -> None:
         """As asyncio's own, but for a timer that fires in vain where the sleeper was cancelled."""
@@ -113,7 +113,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             await asyncio.sleep(0)
             return
         over: asyncio.Future[None] = asyncio.Future(loop=self)
-        self._set_timer(self._now + seconds, Callback(copy_context(), settle, (over, None)))
+        self.call_later(seconds, settle, over, None)
         await over
 
     def end_run(self, why: str) -> None:
@@ -145,24 +145,20 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         while timers:
             when, _, timer = heapq.heappop(timers)
             if not timer.is_cancelled:
-                if when > self._now:
-                    self._now = when
+                self._now = max(self._now, when)
                 self._ready.append(timer)
                 return
         raise RunEndsError("I8: nothing will ever happen again")
 
-    def _set_timer(self, when: float, timer: Callback) -> None:
-        """Timers of the same instant fire in the order in which they were set."""
-        heapq.heappush(self._timers, (when, next(self._numbers), timer))
-
     def call_soon(self, callback: Callable[..., object], *arguments: Any, context: Context | None = None) -> Callback:  # type: ignore[override]
-        called = Callback(context if context is not None else copy_context(), callback, arguments)
+        called = Callback(callback, arguments, context)
         self._ready.append(called)
         return called
 
     def call_at(self, when: float, callback: Callable[..., object], *arguments: Any, context: Context | None = None) -> Callback:  # type: ignore[override]
-        timer = Callback(context if context is not None else copy_context(), callback, arguments)
-        self._set_timer(when, timer)
+        """Timers of the same instant fire in the order in which they were set."""
+        timer = Callback(callback, arguments, context)
+        heapq.heappush(self._timers, (when, next(self._numbers), timer))
         return timer
 
     def call_later(self, delay: float, callback: Callable[..., object], *arguments: Any, context: Context | None = None) -> Callback:  # type: ignore[override]

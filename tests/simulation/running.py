@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import quantiles
 
@@ -16,23 +17,32 @@ _CHUNK = 20
 def run_seeds(seeds: Iterable[int]) -> list[Outcome]:
     """One after the other, in this process."""
     metrics, outcomes = Metrics(), []
-    for seed in seeds:
-        outcomes.append(World(seed, metrics).run())
-        # a run leaves many cycles, and looking for them while it runs costs a fifth of the time
-        gc.collect()
+    with _older_objects_left_alone():
+        for seed in seeds:
+            outcomes.append(World(seed, metrics).run())
+            # a run leaves many cycles, and looking for them while it runs costs a fifth of the time
+            gc.collect()
     return outcomes
 
 
-def _leave_modules_alone() -> None:
-    """What is imported is never garbage, and looking through it after each run costs more than the run."""
+@contextmanager
+def _older_objects_left_alone() -> Iterator[None]:
+    """What was there before is never looked through: after each run that costs more than the run, and in pytest ten times as much."""
+    was_enabled = gc.isenabled()
     gc.disable()
     gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
 
 
 def run_in_workers(first: int, count: int, workers: int) -> Iterator[Outcome]:
     """In the order in which the workers come to them."""
     chunks = [range(begin, min(begin + _CHUNK, first + count)) for begin in range(first, first + count, _CHUNK)]
-    with multiprocessing.get_context("spawn").Pool(workers, initializer=_leave_modules_alone) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for outcomes in pool.imap_unordered(run_seeds, chunks):
             yield from outcomes
 
