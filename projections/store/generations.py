@@ -38,9 +38,14 @@ async def swap_in(writer: Writer, fresh: Tables, identity: Mapping[str, str]) ->
     try:
         return await writer.run(partial(_swap_in, fresh=fresh, identity=identity))
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _DEADLOCK:
+        if not is_deadlock(error):
             raise
         return False
+
+
+def is_deadlock(error: DBAPIError) -> bool:
+    """Whether PostgreSQL ended one of two that waited for each other: it may be tried again."""
+    return getattr(error.orig, "sqlstate", None) == _DEADLOCK
 
 
 def _swap_in(connection: Connection, fresh: Tables, identity: Mapping[str, str]) -> bool:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from projections.store.engine import open_database
+from projections.store.generations import is_deadlock
 from projections.store.tables import LIVE, bookkeeping
 from tests.chaos.proxy import Proxy
 from tests.support.postgres import fresh_database, start_postgres_again
@@ -121,7 +122,7 @@ class PostgresDatabase:
                     await asyncio.sleep(seconds)
                 return
             except DBAPIError as error:
-                if is_last or "deadlock" not in str(error):
+                if is_last or not is_deadlock(error):
                     raise
 
     async def restart(self) -> None:
