@@ -13,6 +13,7 @@ import aiohttp
 from infra.kafka.broker import START_SECONDS, Broker, BrokerError
 from infra.stack.child import Child
 from infra.stack.errors import StackError
+from services.runtime.cancelling import cancel_all
 from services.runtime.errors import StartupError
 from services.runtime.settings import Settings
 from services.runtime.topics_admin import ensure_topics
@@ -115,9 +116,7 @@ class Stack:
                     await asyncio.sleep(_LONGEST_WAIT_SECONDS)
 
     async def _stop(self) -> None:
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await cancel_all(self._keepers)
         self._keepers.clear()
         for child in reversed(self.children.values()):
             if not await child.stop():

@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from services.runtime.cancelling import cancel_all
 from tests.chaos.fold import Fold
 
 _EVENTS, _STATE, _DEAD = "campaign-events", "campaign-state", "campaign-commands-dead"
@@ -90,8 +91,7 @@ class LogSight:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_all([self._task])
         if self._consumer is not None:
             with suppress(TimeoutError, KafkaError, OSError, asyncio.CancelledError):
                 async with asyncio.timeout(3):

@@ -12,6 +12,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from services.runtime.cancelling import cancel_all
+
 _RETRY_SECONDS = 0.3
 _RETRY_FOR_SECONDS = 45.0
 
@@ -52,9 +54,7 @@ class Phone:
         self.port = port
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_all(self._tasks)
         if self._http is not None:
             await self._http.close()
         if self._runner is not None:

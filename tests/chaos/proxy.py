@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from services.runtime.cancelling import cancel_all
 from tests.support.ports import free_port
 
 _CHUNK_BYTES = 64 * 1024
@@ -38,9 +39,7 @@ class Proxy:
 
     async def cut(self) -> None:
         """Reset every connection."""
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await cancel_all(self._connections)
 
     async def heal(self) -> None:
         """Be a proxy like any other. Connections that lost something are cut, as TCP would in the end."""

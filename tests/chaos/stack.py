@@ -12,6 +12,7 @@ import aiohttp
 
 from infra.kafka.broker import Broker
 from infra.stack.child import Child
+from services.runtime.cancelling import cancel_all
 from services.runtime.clock import OFFSET_VARIABLE
 from services.runtime.fail_points import VARIABLE
 from services.runtime.settings import Settings
@@ -186,8 +187,7 @@ class ChaosStack:
     async def stop(self) -> None:
         """Kill everything: what it keeps goes with it."""
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+            await cancel_all([self._keeper])
         for child in (*self.children.values(), *self.second):
             child.kill()
         await self.sight.stop()

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from services.runtime.cancelling import cancel_all
 from tests.chaos.asking import HttpUser
 from tests.chaos.promises import ORGS, Promises
 
@@ -42,8 +43,7 @@ class Watch:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_all([self._task])
 
     def forget_what_was_shown(self) -> None:
         """After an old backup was restored, answers may for a while be older than those before."""
